@@ -1,0 +1,1 @@
+//! Connectors: routes, secrets, deadlines, outcomes

@@ -1,0 +1,1 @@
+//! The nouns of Relynt: ids, tool calls, verdicts, the approval state machine

@@ -1,0 +1,1 @@
+//! Outgoing connections under the address rules: resolve, check, connect, bound

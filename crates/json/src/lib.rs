@@ -1,0 +1,1 @@
+//! Strict JSON reader, canonical writer (RFC 8785) and decimals

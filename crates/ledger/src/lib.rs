@@ -1,0 +1,1 @@
+//! Receipt bytes, signatures and their verification

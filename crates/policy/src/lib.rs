@@ -1,0 +1,1 @@
+//! Rules: parse, check, compile, evaluate, explain. Pure and deterministic

@@ -1,0 +1,1 @@
+//! The gateway over HTTP: router, API, configuration, background loops

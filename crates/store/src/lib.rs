@@ -1,0 +1,1 @@
+//! The embedded SQLite store: group commit, sealed columns, migrations
