@@ -1,0 +1,45 @@
+//! The command tree.
+
+use clap::{Parser, Subcommand};
+
+use crate::commands::{
+    agents, approvals, connectors, doctor, policy, receipts, tokens, verify,
+};
+
+/// The authorization gateway for AI agents
+#[derive(Debug, Parser)]
+#[command(
+    name = "relynt",
+    version,
+    propagate_version = true,
+    arg_required_else_help = true,
+    after_help = "Exit codes: 0 done, 1 no (refused, not valid, a check failed), 2 wrong usage, \
+                  3 consistent but the signer is not known, 4 the gateway cannot answer"
+)]
+pub(crate) struct Arguments {
+    /// Write JSON for programs instead of text for people
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Agents and their credentials
+    Agents(agents::Arguments),
+    /// Policy versions: save, activate, roll back, try
+    Policy(policy::Arguments),
+    /// What waits for a person; alone: shows what is pending and decides
+    Approvals(approvals::Arguments),
+    /// The signed record of every decision
+    Receipts(receipts::Arguments),
+    /// Who performs allowed actions
+    Connectors(connectors::Arguments),
+    /// Access tokens for scripts and the command line
+    Tokens(tokens::Arguments),
+    /// Verify receipts and exports offline
+    Verify(verify::Arguments),
+    /// Check an installation, or a running gateway
+    Doctor(doctor::Arguments),
+}

@@ -1,0 +1,69 @@
+"""Typed client for the Relynt authorization gateway, synchronous and asynchronous.
+
+>>> import os
+>>> from relynt import RelyntClient
+>>> client = RelyntClient(
+...     base_url=os.environ["RELYNT_API_BASE_URL"],
+...     agent_secret=os.environ["RELYNT_AGENT_SECRET"],
+... )  # doctest: +SKIP
+>>> result = client.request_action(
+...     action="update_deal", resource="crm:deal:123", payload={"amount": 52000}
+... )  # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+import atexit as _atexit
+
+from . import _native
+from ._client import InsecureTransportWarning, RelyntClient
+from ._errors import (
+    ActionDenied,
+    AlreadyExecuted,
+    ApprovalPending,
+    ApprovalTimeoutError,
+    AuthenticationError,
+    NetworkError,
+    RelyntError,
+    RequestError,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ._types import ActionResult, ApprovalResult
+
+__version__: str = _native.VERSION
+
+__all__ = [
+    "ActionDenied",
+    "ActionResult",
+    "AlreadyExecuted",
+    "ApprovalPending",
+    "ApprovalResult",
+    "ApprovalTimeoutError",
+    "AuthenticationError",
+    "InsecureTransportWarning",
+    "NetworkError",
+    "RelyntClient",
+    "RelyntError",
+    "RequestError",
+    "__version__",
+]
+
+# A thread that waits in a call must not wake up in an interpreter that is gone.
+_atexit.register(_native.exiting)
+
+
+def __getattr__(name: str) -> object:
+    # Dataclasses take longer to import than everything else here together.
+    if name in ("ActionResult", "ApprovalResult"):
+        from . import _types
+
+        value: object = getattr(_types, name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__
