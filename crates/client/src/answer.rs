@@ -14,6 +14,8 @@ pub struct Answer {
     pub request_id: Option<String>,
     /// `Retry-After` as it stood.
     pub retry_after: Option<String>,
+    /// `Date` as it stood: the server's clock (RFC 9110 section 6.6.1).
+    pub date: Option<String>,
     /// Whether the gateway answered from its memory of the idempotency key.
     pub replayed: bool,
     /// The body.
@@ -25,8 +27,9 @@ impl Answer {
         let clean_text = |text: String| String::from_utf8(clean(text.into_bytes())).ok();
         Self {
             status: head.status,
-            request_id: head.request_id.and_then(clean_text),
+            request_id: head.request_id.and_then(&clean_text),
             retry_after: head.retry_after,
+            date: head.date.and_then(clean_text),
             replayed: head.replayed,
             body: clean(body),
         }

@@ -15,6 +15,8 @@ pub struct Reply {
     pub status: u16,
     /// The body; problem details where the status is not 2xx.
     pub body: Vec<u8>,
+    /// `Date` as it stood: the server's clock (RFC 9110 section 6.6.1).
+    pub date: Option<String>,
 }
 
 /// A person's or a script's way to the management API, with a personal access token.
@@ -72,6 +74,7 @@ impl Management {
         Ok(Reply {
             status: answer.status,
             body: answer.body,
+            date: answer.date,
         })
     }
 }

@@ -13,6 +13,7 @@ pub(crate) struct Head {
     pub(crate) status: u16,
     pub(crate) request_id: Option<String>,
     pub(crate) retry_after: Option<String>,
+    pub(crate) date: Option<String>,
     pub(crate) replayed: bool,
     /// Whether another request may follow on the connection.
     pub(crate) keep_alive: bool,
@@ -263,6 +264,8 @@ fn read_headers(
             head.request_id = Some(value.to_owned());
         } else if is("retry-after") {
             head.retry_after = Some(value.to_owned());
+        } else if is("date") {
+            head.date = Some(value.to_owned());
         } else if is("idempotency-replayed") {
             head.replayed = value.eq_ignore_ascii_case("true");
         }

@@ -45,6 +45,7 @@ mod tests {
             status,
             request_id: None,
             retry_after: retry_after.map(str::to_owned),
+            date: None,
             replayed: false,
             body: format!("{{\"code\":\"{code}\"}}").into_bytes(),
         }

@@ -44,12 +44,14 @@ impl Timestamp {
     }
 
     /// This instant and so much more.
+    #[must_use]
     pub fn after(self, duration: Duration) -> Self {
         let millis = u64::try_from(duration.as_millis()).unwrap_or(MAX_MILLIS);
         Self::from_unix_millis(self.0.saturating_add(millis))
     }
 
     /// This instant less so much; not before 1970.
+    #[must_use]
     pub fn before(self, duration: Duration) -> Self {
         let millis = u64::try_from(duration.as_millis()).unwrap_or(MAX_MILLIS);
         Self::from_unix_millis(self.0.saturating_sub(millis))

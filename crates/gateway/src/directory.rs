@@ -269,7 +269,7 @@ pub(crate) fn parse_policy(
     if crate::receipts::sha256(row.rules.as_bytes()) != row.digest {
         return Err(corrupt());
     }
-    let rules = relynt_json::parse(row.rules.as_bytes()).map_err(|_| corrupt())?;
+    let rules = relynt_json::parse_canonical(row.rules.as_bytes()).map_err(|_| corrupt())?;
     Policy::parse(&rules, agent_exists).map_err(|_| corrupt())
 }
 

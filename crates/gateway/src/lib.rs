@@ -89,7 +89,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            direct_valid: Duration::from_secs(60),
+            direct_valid: Duration::from_mins(1),
             approved_valid: Duration::from_mins(15),
             approval_expires_in: Duration::from_hours(1),
         }

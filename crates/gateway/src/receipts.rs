@@ -1,8 +1,8 @@
 //! What is written down about a decision, and signed.
 
 use relynt_domain::{
-    AgentId, ApprovalId, ApprovalRecord, Decision, Event, OrganizationId, PerformedBy, ReceiptId,
-    RiskLevel, Timestamp, ToolCall, Verdict, Vote,
+    AgentId, ApprovalId, ApprovalRecord, Decision, OrganizationId, ReceiptId, RiskLevel, Timestamp,
+    ToolCall, Verdict, Vote,
 };
 pub(crate) use relynt_ledger::sha256;
 use relynt_ledger::{Approver, ConnectorRef, Receipt, SigningKey};
@@ -186,7 +186,7 @@ pub(crate) fn connector(id: relynt_domain::ConnectorId, version: u32) -> Connect
 }
 
 /// The columns that a receipt is found by, which it repeats.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Columns {
     pub(crate) id: ReceiptId,
     pub(crate) created_at: Timestamp,

@@ -487,7 +487,7 @@ impl Gateway {
             Ok(None) => {}
             // Those who wait see it when their time is up, or ask again.
             Err(error) => {
-                tracing::warn!(approval = %id, "an approval could not be read for those who wait: {error}")
+                tracing::warn!(approval = %id, "an approval could not be read for those who wait: {error}");
             }
         }
     }

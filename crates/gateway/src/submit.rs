@@ -125,6 +125,11 @@ impl Gateway {
                     self.within(left, later.ended())
                         .await
                         .ok_or(SubmitError::InProgress)?;
+                    let call = self.call_of(&caller, &intake)?;
+                    if let Some(known) = self.find_call(&call).await? {
+                        return self.replay(&call, known).await;
+                    }
+                    // The first left nothing behind: the next one tries.
                 }
             }
         }
@@ -595,10 +600,13 @@ pub(crate) fn evaluate(snapshot: &Snapshot, call: &ToolCall) -> relynt_policy::E
     })
 }
 
+/// A connector that can be called, and what is stored of it.
+pub(crate) type Callable = (Arc<ConnectorEntry>, Arc<dyn Connector>);
+
 /// The connector that would perform it, if one does and can.
 pub(crate) fn callable(
     entry: Option<&Arc<ConnectorEntry>>,
-) -> Result<Option<(Arc<ConnectorEntry>, Arc<dyn Connector>)>, SubmitError> {
+) -> Result<Option<Callable>, SubmitError> {
     let Some(entry) = entry else { return Ok(None) };
     match &entry.callable {
         Ok(connector) => Ok(Some((Arc::clone(entry), Arc::clone(connector)))),
@@ -661,7 +669,7 @@ pub(crate) fn hashes_of(
 pub(crate) fn parse_request(
     body: &str,
 ) -> Option<(Action, Resource, InstanceId, Option<Value>, String)> {
-    let Value::Object(mut body) = relynt_json::parse(body.as_bytes()).ok()? else {
+    let Value::Object(mut body) = relynt_json::parse_canonical(body.as_bytes()).ok()? else {
         return None;
     };
     let text = |object: &mut Object, name: &str| match object.remove(name) {
@@ -699,5 +707,18 @@ mod tests {
             crate::receipts::hash_text(&hashes.request_digest),
             relynt_ledger::request_digest("a\"b", Some(&payload), "r:1")
         );
+    }
+
+    #[test]
+    fn a_stored_request_reads_back_whatever_numbers_it_has() {
+        // Legal as sent, and written canonically as an integer that the reader of bodies refuses.
+        let payload = relynt_json::parse(br#"{"amount":1e20}"#).unwrap();
+        let body = format!(
+            r#"{{"action":"a","instance_id":"i","payload":{},"resource":"r"}}"#,
+            payload.to_canonical()
+        );
+        let (.., read, canonical) = parse_request(&body).unwrap();
+        assert_eq!(read, Some(payload));
+        assert_eq!(canonical, r#"{"amount":100000000000000000000}"#);
     }
 }

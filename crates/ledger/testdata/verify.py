@@ -5,7 +5,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 
 def unbase64(text):
-    return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+    raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+    assert base64.urlsafe_b64encode(raw).rstrip(b"=").decode() == text, "not the one text"
+    return raw
 
 
 def canonical(value):

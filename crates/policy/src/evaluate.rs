@@ -113,7 +113,7 @@ impl Policy {
             let Some(rule) = self.rules.get(position) else {
                 break;
             };
-            if !rule.matches(request.action, request.resource) {
+            if !rule.matches_found(request.action, request.resource) {
                 continue;
             }
             match rule.apply(&facts) {

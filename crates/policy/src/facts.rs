@@ -30,8 +30,8 @@ pub(crate) enum Amount {
     Known {
         /// |`amount`|
         size: Decimal,
-        /// |`amount` − `previous_amount`|, if that is a number too.
-        change: Option<Decimal>,
+        /// |`amount` − `previous_amount`|, if that is a number too and larger than the size.
+        larger_change: Option<Decimal>,
     },
 }
 
@@ -91,14 +91,13 @@ impl<'a> Facts<'a> {
         })
     }
 
-    /// Whether the payload has the forbidden field of this number.
-    pub(crate) fn has_field(&self, number: u32) -> bool {
-        let present = self.fields.get_or_init(|| {
+    /// The numbers of the forbidden fields that the payload has, ascending.
+    pub(crate) fn fields(&self) -> &[u32] {
+        self.fields.get_or_init(|| {
             self.payload
                 .map(|payload| self.vocabulary.fields.present_in(payload))
                 .unwrap_or_default()
-        });
-        present.binary_search(&number).is_ok()
+        })
     }
 
     pub(crate) fn amount(&self) -> &Amount {
@@ -157,11 +156,15 @@ impl<'a> TopLevel<'a> {
             Field::Repeated => Amount::Unclear("amount is given more than once"),
             Field::Once(value) => match read_decimal(value) {
                 None => Amount::Unclear("amount is not a number"),
-                Some(amount) => Amount::Known {
+                Some(amount) => {
                     // The agent says what was before, so it can only add a reason to ask.
-                    change: previous.map(|previous| (&amount - &previous).abs()),
-                    size: amount.abs(),
-                },
+                    let change = previous.map(|previous| (&amount - &previous).abs());
+                    let size = amount.abs();
+                    Amount::Known {
+                        larger_change: change.filter(|change| *change > size),
+                        size,
+                    }
+                }
             },
         }
     }

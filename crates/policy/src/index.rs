@@ -2,8 +2,8 @@
 //!
 //! Rules are filed under their action and, within that, under their resource: by the whole text
 //! where the pattern has no star, else by what stands before the first one. A lookup yields every
-//! rule that matches and perhaps some that do not (`a*b` is filed as `a*`): the index only
-//! leaves out, the pattern itself decides.
+//! rule that matches and perhaps some that do not: `a*b` is filed as `a*`, so that the pattern
+//! itself has to decide there.
 
 mod prefixes;
 
@@ -102,7 +102,7 @@ impl<T> Level<T> {
         }
     }
 
-    fn find<'a>(&'a self, text: &str) -> impl Iterator<Item = &'a T> + use<'a, T> {
+    fn find<'a>(&'a self, text: &'a str) -> impl Iterator<Item = &'a T> {
         self.exact
             .get(text)
             .into_iter()

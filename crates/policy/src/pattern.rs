@@ -53,7 +53,7 @@ enum Form {
 }
 
 /// How the index files a pattern: a text that matches the pattern equals `Exact` or starts with
-/// `Prefix`. The contrary need not hold.
+/// `Prefix`. The contrary holds only if the pattern [is its key](Pattern::is_its_key).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Key<'a> {
     Exact(&'a str),
@@ -118,6 +118,11 @@ impl Pattern {
     /// The pattern as it was written.
     pub fn as_str(&self) -> &str {
         &self.source
+    }
+
+    /// Whether every text that fits the key matches the pattern.
+    pub(crate) fn is_its_key(&self) -> bool {
+        !matches!(self.form, Form::Parts { .. })
     }
 
     pub(crate) fn key(&self) -> Key<'_> {

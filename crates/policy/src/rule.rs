@@ -16,6 +16,10 @@ pub(crate) struct Rule {
     pub(crate) label: Box<str>,
     pub(crate) action: Pattern,
     pub(crate) resource: Pattern,
+    /// Whether what the index finds matches: a look at the patterns would fetch their texts from
+    /// all over the memory for nothing.
+    // INVARIANT: both patterns are their keys.
+    pub(crate) matches_where_filed: bool,
     /// `None`: all agents.
     pub(crate) agents: Option<Agents>,
     pub(crate) decision: Decision,
@@ -55,9 +59,9 @@ pub(crate) enum SkipReason {
 }
 
 impl Rule {
-    /// Whether action and resource match.
-    pub(crate) fn matches(&self, action: &str, resource: &str) -> bool {
-        self.action.matches(action) && self.resource.matches(resource)
+    /// Whether action and resource match, of a request for which the index found the rule.
+    pub(crate) fn matches_found(&self, action: &str, resource: &str) -> bool {
+        self.matches_where_filed || self.action.matches(action) && self.resource.matches(resource)
     }
 
     /// Applies a rule whose action and resource match.

@@ -1,9 +1,15 @@
 //! Refusals, and the only place that knows which status an error of the gateway has
+//!
+//! No `match` here has a wildcard: a new variant of an error breaks the build until somebody has
+//! decided what it means on the wire.
 
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use relynt_api::{ErrorCode, FieldError, Problem};
 use relynt_domain::Fault;
+use relynt_gateway::{
+    AdminError, AuthError, ReadError, ResolveError, SimulateError, SubmitError, ports::StoreError,
+};
 
 /// How many faults an answer names at most.
 const MAX_FAULTS: usize = 100;
@@ -153,5 +159,110 @@ impl IntoResponse for Refusal {
         let mut response = status.into_response();
         response.extensions_mut().insert(self);
         response
+    }
+}
+
+impl Refusal {
+    /// The refusal of a caller who is not let in.
+    pub(crate) fn of_auth(error: &AuthError) -> Self {
+        let code = match error {
+            AuthError::Missing
+            | AuthError::Malformed
+            | AuthError::Unknown
+            | AuthError::Revoked
+            | AuthError::Expired => ErrorCode::Unauthorized,
+            AuthError::Disabled | AuthError::RoleTooLow(_) | AuthError::ScopeMissing(_) => {
+                ErrorCode::Forbidden
+            }
+            AuthError::Unavailable => ErrorCode::Unavailable,
+        };
+        Self::new(code, error.to_string())
+    }
+
+    /// 503. What exactly is down is for the log.
+    fn unavailable(error: &dyn std::fmt::Display) -> Self {
+        tracing::warn!("unavailable: {error}");
+        Self::new(
+            ErrorCode::Unavailable,
+            "the gateway cannot take this now; ask again, with the same key if there is one",
+        )
+    }
+}
+
+impl From<AuthError> for Refusal {
+    fn from(error: AuthError) -> Self {
+        Self::of_auth(&error)
+    }
+}
+
+impl From<SubmitError> for Refusal {
+    fn from(error: SubmitError) -> Self {
+        match error {
+            SubmitError::Auth(error) => Self::of_auth(&error),
+            SubmitError::Invalid(faults) => Self::faults(faults),
+            SubmitError::KeyReused => Self::new(ErrorCode::Conflict, error.to_string()),
+            SubmitError::InProgress => Self::new(ErrorCode::RequestInProgress, error.to_string()),
+            SubmitError::Unavailable(_) => Self::unavailable(&error),
+        }
+    }
+}
+
+impl From<SimulateError> for Refusal {
+    fn from(error: SimulateError) -> Self {
+        match error {
+            SimulateError::Invalid(faults) => Self::faults(faults),
+            SimulateError::NotFound(_) => Self::new(ErrorCode::NotFound, error.to_string()),
+            SimulateError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<ReadError> for Refusal {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::NotFound => Self::not_found(),
+            ReadError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<ResolveError> for Refusal {
+    fn from(error: ResolveError) -> Self {
+        match error {
+            ResolveError::Auth(error) => Self::of_auth(&error),
+            ResolveError::NotFound => Self::not_found(),
+            ResolveError::Ended { .. }
+            | ResolveError::OtherRevision { .. }
+            | ResolveError::Cancelled(_) => Self::new(ErrorCode::Conflict, error.to_string()),
+            ResolveError::Unavailable(_) => Self::unavailable(&error),
+        }
+    }
+}
+
+impl From<AdminError> for Refusal {
+    fn from(error: AdminError) -> Self {
+        match error {
+            AdminError::Auth(error) => Self::of_auth(&error),
+            AdminError::Invalid(faults) => Self::faults(faults),
+            AdminError::NotFound(_) => Self::new(ErrorCode::NotFound, error.to_string()),
+            AdminError::Conflict(_) => Self::new(ErrorCode::Conflict, error.to_string()),
+            AdminError::Unavailable(_) => Self::unavailable(&error),
+        }
+    }
+}
+
+impl From<StoreError> for Refusal {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Overloaded
+            | StoreError::Closed
+            | StoreError::Unwritable(_)
+            | StoreError::Database(_) => Self::unavailable(&error),
+            // Asking again does not help.
+            StoreError::Corrupt(_) => {
+                tracing::error!("{error}");
+                Self::internal()
+            }
+        }
     }
 }

@@ -18,8 +18,10 @@ mod metrics;
 mod notes;
 mod query;
 mod request_id;
+mod system;
 mod trace;
 
 pub use background::hide_panic_messages;
 pub use config::{Config, ConfigError, MasterKey, MasterKeyError, MasterKeySource, StoreUrl};
 pub use limits::{Limits, MANAGEMENT_BODY, POLICIES_BODY, TOOL_CALL_BODY};
+pub use system::{SystemClock, SystemEntropy, SystemTimer};

@@ -72,6 +72,7 @@ fn answer(status: u16, body: &str, retry_after: Option<&str>) -> Answer {
         status,
         request_id: None,
         retry_after: retry_after.map(str::to_owned),
+        date: None,
         replayed: false,
         body: body.as_bytes().to_vec(),
     }

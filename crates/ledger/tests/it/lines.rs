@@ -20,7 +20,7 @@ fn read(text: impl AsRef<[u8]>, named: KeySet) -> (Summary, Vec<(u64, Line)>) {
     // A small buffer, so that no line comes in one piece.
     let reader = BufReader::with_capacity(7, Cursor::new(text.as_ref()));
     let summary = verify_lines(reader, named, |number, line| {
-        lines.push((number, line.clone()))
+        lines.push((number, line.clone()));
     })
     .unwrap();
     (summary, lines)
@@ -32,20 +32,20 @@ fn an_export_is_consistent_by_itself_and_valid_under_a_named_key() {
     assert_eq!(
         summary,
         Summary {
-            consistent: 6,
+            consistent: 7,
             keys: 1,
             ..Summary::default()
         }
     );
     assert_eq!(summary.verdict(), Some(Verdict::Consistent));
     assert_eq!(lines[0], (1, Line::Keys(1)));
-    assert_eq!(lines.last().unwrap().0, 7);
+    assert_eq!(lines.last().unwrap().0, 8);
 
     let (summary, _) = read(export(), samples::keys(Trust::Named));
     assert_eq!(
         summary,
         Summary {
-            valid: 6,
+            valid: 7,
             keys: 1,
             ..Summary::default()
         }
@@ -69,7 +69,7 @@ fn an_export_is_consistent_by_itself_and_valid_under_a_named_key() {
 fn one_bad_record_makes_the_whole_invalid() {
     let tampered = export().replacen("\"risk_level\":\"high\"", "\"risk_level\":\"low\"", 1);
     let (summary, lines) = read(tampered, samples::keys(Trust::Named));
-    assert_eq!((summary.valid, summary.invalid), (5, 1));
+    assert_eq!((summary.valid, summary.invalid), (6, 1));
     assert_eq!(summary.verdict(), Some(Verdict::Invalid));
     match &lines[3] {
         (4, Line::Record(found)) => {
@@ -87,12 +87,12 @@ fn keys_count_for_the_lines_that_follow() {
     let text = export();
     let (keys, records) = text.split_once('\n').unwrap();
     let (summary, _) = read(format!("{records}{keys}\n"), KeySet::new());
-    assert_eq!((summary.invalid, summary.keys), (6, 1));
+    assert_eq!((summary.invalid, summary.keys), (7, 1));
     let (summary, _) = read(records, samples::keys(Trust::Named));
     assert_eq!(
         summary,
         Summary {
-            valid: 6,
+            valid: 7,
             ..Summary::default()
         }
     );
@@ -109,7 +109,7 @@ fn a_forger_who_brings_a_key_is_consistent_at_best() {
     let forged = samples::denied().sign(&samples::other_key()).unwrap();
     text += std::str::from_utf8(forged.bytes()).unwrap();
     let (summary, _) = read(text, samples::keys(Trust::Named));
-    assert_eq!((summary.valid, summary.consistent), (6, 1));
+    assert_eq!((summary.valid, summary.consistent), (7, 1));
     assert_eq!(summary.verdict(), Some(Verdict::Consistent));
 }
 
@@ -127,7 +127,7 @@ fn lines_that_are_nothing_known_are_invalid() {
     ] {
         let text = format!("{}{bad}\n", export());
         let (summary, _) = read(&text, samples::keys(Trust::Named));
-        assert_eq!((summary.valid, summary.invalid), (6, 1), "{bad}");
+        assert_eq!((summary.valid, summary.invalid), (7, 1), "{bad}");
     }
 }
 
@@ -165,7 +165,7 @@ fn a_line_without_end_does_not_fill_the_memory() {
     };
     assert_eq!(lines[0], (1, Line::TooLong));
     assert_eq!(lines[1], (2, Line::Keys(1)));
-    assert_eq!((summary.invalid, summary.consistent), (1, 6));
+    assert_eq!((summary.invalid, summary.consistent), (1, 7));
 }
 
 #[test]
@@ -174,5 +174,5 @@ fn lines_can_be_given_one_by_one() {
     for line in export().lines() {
         verifier.line(line.as_bytes());
     }
-    assert_eq!(verifier.summary().valid, 6);
+    assert_eq!(verifier.summary().valid, 7);
 }

@@ -94,7 +94,7 @@ pub(crate) fn executed() -> Receipt {
         instance_id: instance.to_owned(),
         verdict: Some(PolicyVerdict::Allow),
         decision: Decision::Allow,
-        reason: "rule `updates` (1) allows \u{1f600}\u{7f}".to_owned(),
+        reason: "rule `updates` (1) allows 😀".to_owned(),
         risk_level: RiskLevel::Low,
         policy_version: "v2".to_owned(),
         rule_id: Some("updates".to_owned()),
@@ -137,6 +137,8 @@ pub(crate) fn closed() -> Receipt {
         connector: Some(connector()),
         execution: Some(Execution {
             http_status: Some(204),
+            started_at: time(40),
+            finished_at: Some(time(41)),
             ..execution()
         }),
         approvers: Some(vec![Approver {
@@ -163,9 +165,21 @@ pub(crate) fn left_behind() -> Receipt {
             detail: Some(ExecutionDetail::LeftBehind),
             response: ResponseState::None,
             http_status: None,
+            finished_at: Some(time(59)),
             ..execution()
         }),
         ..executed()
+    }
+}
+
+/// A call that no connector executes: the agent performs it itself.
+pub(crate) fn left_to_the_agent() -> Receipt {
+    Receipt {
+        receipt_id: id(7),
+        created_at: time(10),
+        performed_by: Some(PerformedBy::Agent),
+        valid_until: Some("2026-01-31T09:31:10.000Z".to_owned()),
+        ..executed_call_facts()
     }
 }
 
@@ -223,13 +237,14 @@ pub(crate) fn activated() -> AdminRecord {
     }
 }
 
-pub(crate) fn receipts() -> [(&'static str, Receipt); 5] {
+pub(crate) fn receipts() -> [(&'static str, Receipt); 6] {
     [
         ("denied", denied()),
         ("executed", executed()),
         ("requested", requested()),
         ("closed", closed()),
         ("left_behind", left_behind()),
+        ("left_to_the_agent", left_to_the_agent()),
     ]
 }
 

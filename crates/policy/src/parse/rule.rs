@@ -86,12 +86,13 @@ impl Reader<'_> {
         }
         keys?;
         description?;
-        let id = id?;
+        let (id, action, resource) = (id?, action?, resource?);
         Ok(Rule {
             label: reason::label(id.as_deref(), position).into(),
             id: id.unwrap_or_else(|| (position + 1).to_string().into()),
-            action: action?,
-            resource: resource?,
+            matches_where_filed: action.is_its_key() && resource.is_its_key(),
+            action,
+            resource,
             agents: agents?,
             decision,
             risk_level: risk_level?,

@@ -159,6 +159,7 @@ CREATE TABLE requests (
     agent         BLOB NOT NULL,
     key           BLOB NOT NULL,
     call_key      BLOB,
+    -- What was asked and the facts that the verdict read.
     body          BLOB,
     answer        BLOB,
     tool_response BLOB,

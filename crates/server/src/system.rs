@@ -1,0 +1,91 @@
+//! The real clock, timer and randomness: the one place that may ask the system
+
+use std::{
+    sync::{Mutex, PoisonError},
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use async_trait::async_trait;
+use aws_lc_rs::rand::{SecureRandom as _, SystemRandom};
+use relynt_domain::Timestamp;
+use relynt_gateway::ports::{Clock, Entropy, EntropyError, Timer};
+
+/// The machine's clocks.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    #[expect(clippy::disallowed_methods, reason = "the place that the ban sends everybody to")]
+    fn now(&self) -> Timestamp {
+        // Before 1970 there is no time.
+        let since = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        Timestamp::from_unix_millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+    }
+
+    fn uptime(&self) -> Duration {
+        let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+        // The kernel gives neither negative seconds nor more nanoseconds than a second has.
+        Duration::new(
+            u64::try_from(time.tv_sec).unwrap_or_default(),
+            u32::try_from(time.tv_nsec).unwrap_or_default(),
+        )
+    }
+}
+
+/// Tokio's timer.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct TokioTimer;
+
+#[async_trait]
+impl Timer for TokioTimer {
+    async fn sleep(&self, duration: Duration) {
+        tokio::time::sleep(duration).await;
+    }
+}
+
+/// The system's randomness.
+#[derive(Debug, Default)]
+pub struct SystemEntropy(SystemRandom);
+
+impl Entropy for SystemEntropy {
+    fn fill(&self, buffer: &mut [u8]) -> Result<(), EntropyError> {
+        self.0.fill(buffer).map_err(|_| EntropyError)
+    }
+}
+
+/// Ids of requests: version 7 UUIDs (RFC 9562 section 5.7). They name, they prove nothing: without
+/// randomness a counter takes its place, so that every answer has one.
+pub(crate) struct RequestIds {
+    clock: std::sync::Arc<dyn Clock>,
+    entropy: std::sync::Arc<dyn Entropy>,
+    counter: Mutex<u64>,
+}
+
+impl RequestIds {
+    pub(crate) fn new(
+        clock: std::sync::Arc<dyn Clock>,
+        entropy: std::sync::Arc<dyn Entropy>,
+    ) -> Self {
+        Self {
+            clock,
+            entropy,
+            counter: Mutex::new(0),
+        }
+    }
+
+    pub(crate) fn fresh(&self) -> String {
+        let mut random = [0; 10];
+        if self.entropy.fill(&mut random).is_err() {
+            let mut counter = self.counter.lock().unwrap_or_else(PoisonError::into_inner);
+            *counter = counter.wrapping_add(1);
+            for (to, from) in random.iter_mut().skip(2).zip(counter.to_be_bytes()) {
+                *to = from;
+            }
+        }
+        uuid::Builder::from_unix_timestamp_millis(self.clock.now().unix_millis(), &random)
+            .into_uuid()
+            .to_string()
+    }
+}
