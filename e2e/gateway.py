@@ -31,12 +31,14 @@ def clean_environment(extra: dict[str, str] | None = None) -> dict[str, str]:
     return kept | (extra or {})
 
 
-def relynt(*arguments: str, environment: dict[str, str] | None = None, stdin: str = "") -> subprocess.CompletedProcess[str]:
+def relynt(
+    *arguments: str, environment: dict[str, str] | None = None, stdin: str = ""
+) -> subprocess.CompletedProcess[str]:
     """Run a command of the binary to its end."""
     return subprocess.run(
         [str(BINARY), *arguments],
         env=clean_environment(environment),
-        input=stdin,
+        stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
         timeout=300,
@@ -197,6 +199,4 @@ class Gateway:
 
     def command(self, *arguments: str, token: str) -> subprocess.CompletedProcess[str]:
         """Run a management command against this gateway."""
-        return relynt(
-            *arguments, environment={"RELYNT_API_BASE_URL": self.base_url, "RELYNT_ACCESS_TOKEN": token}
-        )
+        return relynt(*arguments, environment={"RELYNT_API_BASE_URL": self.base_url, "RELYNT_ACCESS_TOKEN": token})

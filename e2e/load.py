@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import wire
@@ -20,7 +20,7 @@ class Called:
     answer: Answer | None
 
 
-def tool_call(agent: Agent, key: str, value: dict[str, object]) -> bytes:
+def tool_call(agent: Agent, key: str, value: Mapping[str, object]) -> bytes:
     """The bytes of a tool call."""
     headers = [
         ("Authorization", f"Bearer {agent.secret}"),

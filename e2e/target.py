@@ -68,9 +68,7 @@ class Served:
         seen = {"method": method, "path": path, "headers": headers, "body": body.decode("utf-8", "replace")}
         self.requests.append(seen)
 
-    async def _behave(
-        self, path: str, headers: dict[str, str], body: bytes, writer: asyncio.StreamWriter
-    ) -> bool:
+    async def _behave(self, path: str, headers: dict[str, str], body: bytes, writer: asyncio.StreamWriter) -> bool:
         """Answer as the path says; false when the connection is to end."""
         words = iter(path.partition("?")[0].strip("/").split("/"))
         status, media, answer = 200, "application/json", b'{"done":true}'
@@ -88,7 +86,9 @@ class Served:
                     return False
                 case "cut":
                     cut_head = next(words) == "head"
-                    writer.write(b"HTTP/1.1 200 O" if cut_head else b'HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{"do')
+                    writer.write(
+                        b"HTTP/1.1 200 O" if cut_head else b'HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{"do'
+                    )
                     await writer.drain()
                     return False
                 case "text":

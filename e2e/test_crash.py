@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 
 import pytest
@@ -53,10 +54,8 @@ def test_an_approved_action_that_was_killed_in_the_middle_is_closed_as_unknown_a
     approval_id = agent.call("ask").json["approval_id"]
 
     def approve() -> None:
-        try:
+        with contextlib.suppress(ConnectionError):
             organization.decide(approval_id, "approve")
-        except ConnectionError:
-            pass
 
     decider = threading.Thread(target=approve)
     decider.start()
@@ -113,6 +112,7 @@ def test_a_graceful_stop_finishes_running_work_and_takes_no_new_one(
 
 def refuses_new_connections(address: wire.Address) -> None:
     """New work is refused: no connection, or 503."""
+
     def refused() -> bool:
         try:
             return wire.once(address, "GET", "/v1/agents").status == 503

@@ -95,9 +95,7 @@ def test_a_decision_is_taken_even_if_the_approver_leaves(
     approval_id = agent.call("ask").json["approval_id"]
     headers = [("Authorization", f"Bearer {organization.token}"), ("Content-Type", "application/json")]
     connection = wire.Connection(gateway.address)
-    connection.send(
-        wire.encode("POST", f"/v1/approvals/{approval_id}/decision", headers, b'{"decision":"approve"}')
-    )
+    connection.send(wire.encode("POST", f"/v1/approvals/{approval_id}/decision", headers, b'{"decision":"approve"}'))
     target.wait_for(1)
     connection.close()
     target.release()

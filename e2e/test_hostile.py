@@ -35,6 +35,9 @@ def nested(depth: int) -> bytes:
     return with_payload('{"a":' * (depth - 1) + "1" + "}" * (depth - 1))
 
 
+# What fits into the 256 KiB of a body beside the rest of it.
+ROOM = 256 * 1024 - len(with_payload('{"a":""}'))
+
 BODIES: list[tuple[str, bytes, int, str]] = [
     ("empty", b"", 400, "bad_request"),
     ("not JSON", b"action=act", 400, "bad_request"),
@@ -85,7 +88,12 @@ BODIES: list[tuple[str, bytes, int, str]] = [
     ("a line separator in the resource", with_fields(resource="thing:\u20281"), 400, "bad_request"),
     ("a resource that is not NFC", with_fields(resource="u\u0308ber"), 400, "bad_request"),
     ("300 KiB", with_payload('{"a":"' + "x" * 300 * 1024 + '"}'), 413, "payload_too_large"),
-    ("one byte too many", with_payload('{"a":"' + "x" * (256 * 1024 - len(with_payload('{"a":""}')) + 1) + '"}'), 413, "payload_too_large"),
+    (
+        "one byte too many",
+        with_payload('{"a":"' + "x" * (ROOM + 1) + '"}'),
+        413,
+        "payload_too_large",
+    ),
 ]
 
 
@@ -117,7 +125,7 @@ FINE: list[tuple[str, bytes]] = [
     ("a surrogate pair", with_payload('{"a":"\\ud83d\\ude00"}')),
     ("an asterisk as it is", with_fields(resource="*")),
     ("256 characters of action, none of them ASCII", with_fields(action="ü" * 256)),
-    ("exactly 256 KiB", with_payload('{"a":"' + "x" * (256 * 1024 - len(with_payload('{"a":""}'))) + '"}')),
+    ("exactly 256 KiB", with_payload('{"a":"' + "x" * ROOM + '"}')),
     ("white space around", b" \r\n\t" + GOOD + b"\n"),
 ]
 
@@ -179,8 +187,18 @@ def test_a_credential_that_is_almost_right_is_401(organization: Organization, ag
     secret = agent.secret
     mistyped = secret[:-1] + ("A" if secret[-1] != "A" else "B")
     swapped = secret[:40] + ("A" if secret[40] != "A" else "B") + secret[41:]
-    for bearer in (mistyped, swapped, secret[:-1], secret + "A", secret.upper(), f"{other.id}:{secret}",
-                   f"{unknown_id()}:{secret}", f"{agent.id}:", f":{secret}", f"{agent.id}:{agent.id}:{secret}"):
+    for bearer in (
+        mistyped,
+        swapped,
+        secret[:-1],
+        secret + "A",
+        secret.upper(),
+        f"{other.id}:{secret}",
+        f"{unknown_id()}:{secret}",
+        f"{agent.id}:",
+        f":{secret}",
+        f"{agent.id}:{agent.id}:{secret}",
+    ):
         headers = [("Authorization", f"Bearer {bearer}")]
         answer = organization.gateway.ask("GET", "/v1/receipts", headers)
         check_problem(answer, 401, "unauthorized")

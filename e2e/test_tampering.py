@@ -97,9 +97,7 @@ def altered(value: Any, field: str) -> Any:
 def rewrite(connection: sqlite3.Connection, receipt_id: str, change: Callable[[dict[str, Any]], bytes]) -> None:
     _, column = layout(connection)
     old = stored(connection)[receipt_id]
-    changed = connection.execute(
-        f"UPDATE receipts SET {column} = ? WHERE {column} = ?", (change(json.loads(old)), old)
-    )
+    changed = connection.execute(f"UPDATE receipts SET {column} = ? WHERE {column} = ?", (change(json.loads(old)), old))
     assert changed.rowcount == 1
 
 
@@ -138,11 +136,11 @@ def test_a_receipt_with_any_one_field_altered_in_the_database_is_not_valid(
         for field in FIELDS:
             free = [victim for victim in victims if victim not in chosen.values()]
             chosen[field] = next((victim for victim in free if kinds[victim][field] is not None), free[0])
-            rewrite(
-                connection,
-                chosen[field],
-                lambda receipt, field=field: canonical(receipt | {field: altered(receipt[field], field)}),
-            )
+
+            def change(receipt: dict[str, Any], field: str = field) -> bytes:
+                return canonical(receipt | {field: altered(receipt[field], field)})
+
+            rewrite(connection, chosen[field], change)
     connection.close()
     gateway.start()
     verified = organization.owner.must(200, "GET", f"/v1/receipts/{untouched}/verify")
@@ -159,9 +157,7 @@ def test_other_forgeries_in_the_database_are_not_valid_either(
 ) -> None:
     stranger = Ed25519PrivateKey.generate()
     raw = stranger.public_key().public_bytes_raw()
-    thumbprint = unpadded(
-        hashlib.sha256(canonical({"crv": "Ed25519", "kty": "OKP", "x": unpadded(raw)})).digest()
-    )
+    thumbprint = unpadded(hashlib.sha256(canonical({"crv": "Ed25519", "kty": "OKP", "x": unpadded(raw)})).digest())
 
     def resigned(receipt: dict[str, Any]) -> bytes:
         unsigned = {name: value for name, value in receipt.items() if name != "signature"} | {"key_id": thumbprint}
@@ -197,7 +193,7 @@ def test_an_indexed_column_that_says_something_else_than_the_receipt_is_found(
         old = stored(connection)
         victims: dict[str, str] = {}
         for column, receipt_id in zip(
-            [name for name in columns if name not in (signed, "organization_id", "receipt_id")], receipts, strict=False
+            [name for name in columns if name not in (signed, "seq", "organization", "id")], receipts, strict=False
         ):
             (value,) = connection.execute(
                 f"SELECT {column} FROM receipts WHERE {signed} = ?", (old[receipt_id],)

@@ -38,9 +38,7 @@ class Client:
     gateway: Gateway
     bearer: str | None = None
 
-    def ask(
-        self, method: str, path: str, value: Any = UNSET, *, headers: tuple[tuple[str, str], ...] = ()
-    ) -> Answer:
+    def ask(self, method: str, path: str, value: Any = UNSET, *, headers: tuple[tuple[str, str], ...] = ()) -> Answer:
         given = list(headers)
         if self.bearer is not None:
             given.append(("Authorization", f"Bearer {self.bearer}"))
@@ -120,7 +118,7 @@ class Organization:
 
     def agent(self, *, name: str | None = None, tags: list[str] | None = None) -> Agent:
         made = self.owner.must(201, "POST", "/v1/agents", {"name": name or fresh("agent"), "tags": tags or []})
-        rotated = self.owner.must(201, "POST", f"/v1/agents/{made['agent_id']}/rotate", {})
+        rotated = self.owner.must(200, "POST", f"/v1/agents/{made['agent_id']}/rotate", {})
         return Agent(self, made["agent_id"], rotated["agent_secret"], rotated["credential_id"])
 
     def with_token(self, role: str, scopes: list[str] | None = None) -> Client:

@@ -11,7 +11,6 @@ use crate::commands::{
 #[command(
     name = "relynt",
     version,
-    propagate_version = true,
     arg_required_else_help = true,
     after_help = "Exit codes: 0 done, 1 no (refused, not valid, a check failed), 2 wrong usage, \
                   3 consistent but the signer is not known, 4 the gateway cannot answer"
@@ -42,4 +41,14 @@ pub(crate) enum Command {
     Verify(verify::Arguments),
     /// Check an installation, or a running gateway
     Doctor(doctor::Arguments),
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_tree_is_sound() {
+        super::Arguments::command().debug_assert();
+    }
 }

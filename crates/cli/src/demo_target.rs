@@ -147,14 +147,17 @@ mod tests {
     #[test]
     fn what_is_not_understood_is_refused_and_changes_nothing() {
         let target = start();
-        for (body, status) in [
+        for (key, (body, status)) in [
             ("{", 400),
             ("[]", 400),
             (r#"{"action":"delete_deal","resource":"crm:deal:1","payload":{}}"#, 422),
             (r#"{"action":"update_deal","resource":"crm:contact:1","payload":{}}"#, 404),
             (r#"{"action":"update_deal","resource":"crm:deal:","payload":{}}"#, 404),
-        ] {
-            assert_eq!(post(&target, "k", body).0, status, "{body}");
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            assert_eq!(post(&target, &key.to_string(), body).0, status, "{body}");
         }
         assert_eq!(ask(&target, "GET /deals/1 HTTP/1.1\r\nHost: x\r\n\r\n").0, 404);
         assert_eq!(ask(&target, "PUT / HTTP/1.1\r\nHost: x\r\n\r\n").0, 405);

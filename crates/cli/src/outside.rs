@@ -42,6 +42,14 @@ impl Outside {
         value.filter(|value| !value.is_empty())
     }
 
+    /// Every `RELYNT_…` variable, as the server's configuration reads them.
+    pub(crate) fn relynt_variables(&self) -> impl Iterator<Item = (String, String)> {
+        let named = self.variables.iter();
+        named
+            .filter(|(name, _)| name.starts_with("RELYNT_"))
+            .map(|(name, value)| (name.clone(), value.clone()))
+    }
+
     /// Whether output may have colours.
     pub(crate) fn has_colour(&self) -> bool {
         self.output_is_terminal && self.variable("NO_COLOR").is_none()

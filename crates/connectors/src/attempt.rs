@@ -36,13 +36,15 @@ pub(crate) struct Sender<'a> {
     pub(crate) connector: ConnectorId,
     pub(crate) redactor: &'a Redactor,
     pub(crate) timeout: Duration,
+    pub(crate) unreachable: Option<&'a str>,
     pub(crate) shape: Shape<'a>,
 }
 
 impl Sender<'_> {
     /// Carries it out. The permit's slot is given back at the end.
     pub(crate) async fn perform(&self, permit: PermitRequest) -> Done {
-        let prepared = match Prepared::new(self.shape, &permit) {
+        let fits = self.unreachable.map_or(Ok(()), |why| Err(why.to_owned()));
+        let prepared = match fits.and_then(|()| Prepared::new(self.shape, &permit)) {
             Ok(prepared) => prepared,
             Err(why) => {
                 let (connector, execution) = (self.connector, permit.execution);
@@ -50,7 +52,15 @@ impl Sender<'_> {
                 return nothing_sent();
             }
         };
-        let PermitRequest { call, execution, receipt, committed_at, deadline, slot, .. } = permit;
+        let PermitRequest {
+            call,
+            execution,
+            receipt,
+            committed_at,
+            deadline,
+            slot,
+            ..
+        } = permit;
         let trace = Trace {
             given: call.traceparent.as_deref(),
             receipt: receipt.as_bytes(),
@@ -69,12 +79,17 @@ impl Sender<'_> {
             }
             tally.attempts += 1;
             let request = prepared.attempt(&trace, tally.attempts);
-            let report = self.attempt(request, end.saturating_sub(now), send_by).await;
+            let report = self
+                .attempt(request, end.saturating_sub(now), send_by)
+                .await;
             self.log(&report, execution, tally.attempts);
             let class = class_of(&report, route.map_or(&[][..], |route| &route.not_executed));
             let idempotent = route.is_some_and(|route| route.idempotent);
             let again = tally.attempts < MAX_ATTEMPTS && may_repeat(&report, class, idempotent);
-            let told = report.answer.as_ref().map(|answer| Told::new(answer, self.redactor));
+            let told = report
+                .answer
+                .as_ref()
+                .map(|answer| Told::new(answer, self.redactor));
             tally.note(class, told);
             let wait = pause(&prepared.key, tally.attempts);
             if !again || self.clock.uptime() + wait >= end {
@@ -97,8 +112,13 @@ impl Sender<'_> {
             max_body: MAX_BODY,
         };
         // A machine that slept between the commit and here must not act on what was allowed long ago.
-        let in_time =
-            || if self.clock.uptime() <= send_by { Ok(()) } else { Err(Hold::TooLate) };
+        let in_time = || {
+            if self.clock.uptime() <= send_by {
+                Ok(())
+            } else {
+                Err(Hold::TooLate)
+            }
+        };
         self.egress.exchange(exchange, in_time).await
     }
 
@@ -118,3 +138,6 @@ fn nothing_sent() -> Done {
         response_hash: None,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -20,15 +20,7 @@ pub(crate) struct BaseUrl {
 
 impl BaseUrl {
     /// Reads a base address.
-    ///
-    /// `plain` says whether any host may be called in clear; one on loopback that the rules allow
-    /// may be in any case.
-    pub(crate) fn parse(
-        text: &str,
-        plain: PlainHttp,
-        rules: &AddressRules,
-        organization: OrganizationId,
-    ) -> Result<Self, String> {
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
         // The URL parser forgives much that hides where a request goes: blanks, line ends,
         // backslashes, missing slashes. None of it is accepted here.
         if text.len() > MAX_LEN {
@@ -57,16 +49,6 @@ impl BaseUrl {
             );
         }
         let origin = Origin::of(&url, PlainHttp::Allowed).map_err(|fault| fault.to_string())?;
-        if let Some(address) = literal(&origin) {
-            rules
-                .check(address, Some(organization))
-                .map_err(|refused| refused.to_string())?;
-        }
-        let loopback =
-            literal(&origin).is_some_and(|address| address.ip().to_canonical().is_loopback());
-        if origin.scheme() == Scheme::Http && plain == PlainHttp::Refused && !loopback {
-            return Err("must begin with `https://`".to_owned());
-        }
         let path = url.path().to_owned();
         let prefix = path.strip_suffix('/').unwrap_or(&path).to_owned();
         Ok(Self {
@@ -75,14 +57,37 @@ impl BaseUrl {
             path,
         })
     }
-}
 
-/// The address itself, if the host is one.
-fn literal(origin: &Origin) -> Option<SocketAddr> {
-    let ip = match origin.host() {
-        Host::Domain(_) => return None,
-        Host::Ipv4(ip) => IpAddr::V4(*ip),
-        Host::Ipv6(ip) => IpAddr::V6(*ip),
-    };
-    Some(SocketAddr::new(ip, origin.port()))
+    /// Whether the operator lets a connector be there. `plain` says whether any host may be called in
+    /// clear; an address on loopback that the rules allow may be in any case.
+    ///
+    /// Of a name this says nothing: its addresses are checked whenever it is called.
+    pub(crate) fn check(
+        &self,
+        plain: PlainHttp,
+        rules: &AddressRules,
+        organization: OrganizationId,
+    ) -> Result<(), String> {
+        let address = self.literal();
+        if let Some(address) = address {
+            rules
+                .check(address, Some(organization))
+                .map_err(|refused| refused.to_string())?;
+        }
+        let loopback = address.is_some_and(|address| address.ip().to_canonical().is_loopback());
+        if self.origin.scheme() == Scheme::Http && plain == PlainHttp::Refused && !loopback {
+            return Err("must begin with `https://`".to_owned());
+        }
+        Ok(())
+    }
+
+    /// The address itself, if the host is one.
+    fn literal(&self) -> Option<SocketAddr> {
+        let ip = match self.origin.host() {
+            Host::Domain(_) => return None,
+            Host::Ipv4(ip) => IpAddr::V4(*ip),
+            Host::Ipv6(ip) => IpAddr::V6(*ip),
+        };
+        Some(SocketAddr::new(ip, self.origin.port()))
+    }
 }

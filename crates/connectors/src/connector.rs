@@ -95,6 +95,7 @@ impl HttpConnectors {
                 format!("{}: {}", fault.pointer, fault.detail)
             })
         })?;
+        let base = BaseUrl::parse(&definition.base_url)?;
         Ok(HttpConnector {
             egress: self.egress.clone(),
             clock: Arc::clone(&self.clock),
@@ -102,7 +103,8 @@ impl HttpConnectors {
             id: record.id,
             action: pattern(&definition.action)?,
             resource: pattern(&definition.resource_pattern)?,
-            base: self.ground(organization).base_url(&definition.base_url)?,
+            unreachable: self.ground(organization).check(&base).err(),
+            base,
             headers: headers::sendable(&definition.headers)?,
             redactor: Redactor::new(&definition.headers),
             timeout: Duration::from_millis(definition.timeout_ms.into()),
@@ -141,6 +143,8 @@ pub(crate) struct HttpConnector {
     action: Pattern,
     resource: Pattern,
     base: BaseUrl,
+    /// Why the operator's rules, which may have changed since it was saved, do not let it be called.
+    unreachable: Option<String>,
     headers: Vec<(HeaderName, HeaderValue)>,
     redactor: Redactor,
     timeout: Duration,
@@ -158,6 +162,7 @@ impl HttpConnector {
             connector: self.id,
             redactor: &self.redactor,
             timeout: self.timeout,
+            unreachable: self.unreachable.as_deref(),
             shape: Shape {
                 base: &self.base,
                 route: self.routes.get(action),

@@ -28,6 +28,7 @@ const KNOWN: [&str; 8] = [
 const MAX_ROUTES: usize = 200;
 const MAX_POSITION: u32 = 1_000_000;
 const DEFAULT_TIMEOUT_MS: u32 = 10_000;
+const LONG_TIMEOUT_MS: u32 = 25_000;
 
 /// What definitions are checked against.
 #[derive(Debug, Clone, Copy)]
@@ -38,8 +39,8 @@ pub(crate) struct Ground<'a> {
 }
 
 impl Ground<'_> {
-    pub(crate) fn base_url(self, text: &str) -> Result<BaseUrl, String> {
-        BaseUrl::parse(text, self.plain, self.rules, self.organization)
+    pub(crate) fn check(self, base: &BaseUrl) -> Result<(), String> {
+        base.check(self.plain, self.rules, self.organization)
     }
 }
 
@@ -67,7 +68,7 @@ pub(crate) fn check(
         pattern,
     );
     let base_url = reader.text("base_url", current.map(|c| &c.base_url), |text| {
-        ground.base_url(text).map(|_| ())
+        BaseUrl::parse(text).and_then(|base| ground.check(&base))
     });
     let position = reader.integer(
         "position",
@@ -81,11 +82,18 @@ pub(crate) fn check(
         100,
         60_000,
     );
+    if timeout_ms.is_some_and(|timeout| timeout > LONG_TIMEOUT_MS) {
+        tracing::warn!(
+            organization = %ground.organization,
+            timeout_ms,
+            "a connector may take longer than the 25 s in which agents get their answer: the SDK itself waits 30 s"
+        );
+    }
     let mut faults = reader.faults;
     // A secret belongs to the origin that it was entered for.
     let kept = current
         .filter(|current| {
-            let origin = |url: &str| ground.base_url(url).ok().map(|base| base.origin);
+            let origin = |url: &str| BaseUrl::parse(url).ok().map(|base| base.origin);
             base_url
                 .as_deref()
                 .and_then(origin)

@@ -20,7 +20,10 @@ mod base_url;
 mod body;
 mod connector;
 mod definition;
+#[cfg(test)]
+mod fixture;
 mod headers;
+mod hex;
 mod outcome;
 mod reading;
 mod redact;

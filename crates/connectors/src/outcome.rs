@@ -93,8 +93,9 @@ pub(crate) struct Tally {
     pub(crate) attempts: u32,
     /// The last class, if there was an attempt.
     last: Option<Class>,
-    /// Why an earlier or the last attempt may have acted.
-    open: Option<Option<ExecutionDetail>>,
+    /// Whether an attempt may have acted, and what is known of the last such one.
+    may_have_acted: bool,
+    why: Option<ExecutionDetail>,
     told: Option<Told>,
 }
 
@@ -102,7 +103,8 @@ impl Tally {
     pub(crate) fn note(&mut self, class: Class, told: Option<Told>) {
         self.last = Some(class);
         if let Class::Unknown(detail) = class {
-            self.open = Some(detail);
+            self.may_have_acted = true;
+            self.why = detail;
         }
         if told.is_some() {
             self.told = told;
@@ -111,13 +113,12 @@ impl Tally {
 
     /// The outcome of all: failed only if every attempt provably did not act.
     pub(crate) fn done(self) -> Done {
-        let (status, detail) = match (self.last, self.open) {
-            (Some(Class::Succeeded), _) => (ExecutionStatus::Succeeded, None),
-            (_, Some(detail)) => (ExecutionStatus::Unknown, detail),
-            (Some(Class::Failed(detail)), None) => (ExecutionStatus::Failed, Some(detail)),
-            (None | Some(Class::Unknown(_)), None) => {
-                (ExecutionStatus::Failed, Some(ExecutionDetail::NotSent))
-            }
+        let (status, detail) = match self.last {
+            Some(Class::Succeeded) => (ExecutionStatus::Succeeded, None),
+            _ if self.may_have_acted => (ExecutionStatus::Unknown, self.why),
+            Some(Class::Failed(detail)) => (ExecutionStatus::Failed, Some(detail)),
+            Some(Class::Unknown(detail)) => (ExecutionStatus::Unknown, detail),
+            None => (ExecutionStatus::Failed, Some(ExecutionDetail::NotSent)),
         };
         let told = self.told;
         Done {
@@ -131,5 +132,159 @@ impl Tally {
             response_hash: told.as_ref().map(|told| told.hash),
             tool_response: told.and_then(|told| told.tool_response),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ExecutionDetail::{Broken, NotSent, Refused, Timeout};
+
+    use super::*;
+
+    #[test]
+    fn a_status_says_what_became_of_it() {
+        for (status, class) in [
+            (200, Class::Succeeded),
+            (201, Class::Succeeded),
+            (204, Class::Succeeded),
+            (299, Class::Succeeded),
+            (101, Class::Unknown(None)),
+            (300, Class::Unknown(None)),
+            (302, Class::Unknown(None)),
+            (304, Class::Unknown(None)),
+            (400, Class::Failed(Refused)),
+            (401, Class::Failed(Refused)),
+            (403, Class::Failed(Refused)),
+            (404, Class::Failed(Refused)),
+            (408, Class::Unknown(None)),
+            (409, Class::Unknown(None)),
+            (422, Class::Failed(Refused)),
+            (425, Class::Unknown(None)),
+            (429, Class::Failed(Refused)),
+            (499, Class::Failed(Refused)),
+            (500, Class::Unknown(None)),
+            (502, Class::Unknown(None)),
+            (503, Class::Unknown(None)),
+            (599, Class::Unknown(None)),
+            (600, Class::Unknown(None)),
+            (999, Class::Unknown(None)),
+        ] {
+            for timed_out in [false, true] {
+                assert_eq!(
+                    classify(Sent::Maybe, Some(status), timed_out, &[]),
+                    class,
+                    "{status}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn listed_statuses_did_not_act() {
+        for status in [302, 409, 503] {
+            assert_eq!(
+                classify(Sent::Maybe, Some(status), false, &[status]),
+                Class::Failed(Refused)
+            );
+            assert_eq!(
+                classify(Sent::Maybe, Some(status), false, &[599]),
+                Class::Unknown(None)
+            );
+        }
+    }
+
+    #[test]
+    fn without_a_status_it_depends_on_whether_a_byte_left() {
+        assert_eq!(classify(Sent::No, None, false, &[]), Class::Failed(NotSent));
+        assert_eq!(classify(Sent::No, None, true, &[]), Class::Failed(NotSent));
+        assert_eq!(
+            classify(Sent::Maybe, None, true, &[]),
+            Class::Unknown(Some(Timeout))
+        );
+        assert_eq!(
+            classify(Sent::Maybe, None, false, &[]),
+            Class::Unknown(Some(Broken))
+        );
+    }
+
+    fn outcome(
+        classes: &[(Class, Option<u16>)],
+    ) -> (ExecutionStatus, Option<ExecutionDetail>, Option<u16>) {
+        let mut tally = Tally::default();
+        for (class, status) in classes {
+            tally.attempts += 1;
+            let told = status.map(|status| Told {
+                status,
+                state: ResponseState::Complete,
+                tool_response: Some("{}".to_owned()),
+                hash: [0; 32],
+            });
+            tally.note(*class, told);
+        }
+        let outcome = tally.done().outcome;
+        assert_eq!(outcome.attempts as usize, classes.len());
+        (outcome.status, outcome.detail, outcome.http_status)
+    }
+
+    #[test]
+    fn failed_is_only_what_provably_did_not_act_in_any_attempt() {
+        use ExecutionStatus::{Failed, Succeeded, Unknown};
+        let (refused, unsent) = (Class::Failed(Refused), Class::Failed(NotSent));
+        let (late, broken) = (Class::Unknown(Some(Timeout)), Class::Unknown(Some(Broken)));
+        let odd = Class::Unknown(None);
+        for (classes, expected) in [
+            (&[][..], (Failed, Some(NotSent), None)),
+            (&[(unsent, None)], (Failed, Some(NotSent), None)),
+            (
+                &[(unsent, None), (unsent, None)],
+                (Failed, Some(NotSent), None),
+            ),
+            (
+                &[(unsent, None), (refused, Some(404))],
+                (Failed, Some(Refused), Some(404)),
+            ),
+            (
+                &[(unsent, None), (Class::Succeeded, Some(200))],
+                (Succeeded, None, Some(200)),
+            ),
+            (&[(late, None)], (Unknown, Some(Timeout), None)),
+            (
+                &[(late, None), (unsent, None)],
+                (Unknown, Some(Timeout), None),
+            ),
+            (
+                &[(broken, None), (refused, Some(404))],
+                (Unknown, Some(Broken), Some(404)),
+            ),
+            (
+                &[(odd, Some(503)), (unsent, None)],
+                (Unknown, None, Some(503)),
+            ),
+            (
+                &[(odd, Some(503)), (late, None)],
+                (Unknown, Some(Timeout), Some(503)),
+            ),
+            (
+                &[(late, None), (Class::Succeeded, Some(201))],
+                (Succeeded, None, Some(201)),
+            ),
+        ] {
+            assert_eq!(outcome(classes), expected, "{classes:?}");
+        }
+    }
+
+    #[test]
+    fn pauses_grow_and_are_bounded() {
+        let mut all = Duration::ZERO;
+        for (attempts, base) in [(1, 250), (2, 500), (3, 1000)] {
+            let pause = pause("key", attempts);
+            assert!(
+                (base..base * 3 / 2).contains(&pause.as_millis()),
+                "{pause:?}"
+            );
+            all += Duration::from_millis(u64::try_from(base * 3 / 2).unwrap());
+        }
+        assert_eq!(all, MAX_PAUSES);
+        assert_ne!(pause("one", 3), pause("two", 3));
     }
 }

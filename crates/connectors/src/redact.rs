@@ -9,6 +9,7 @@ use secrecy::ExposeSecret as _;
 
 use crate::definition::MASK;
 use crate::headers::is_ordinary;
+use crate::hex;
 
 /// Values shorter than this are left: they would turn up by chance.
 const MIN_LEN: usize = 12;
@@ -81,9 +82,19 @@ impl Redactor {
     }
 
     fn text(&self, text: String) -> String {
+        // Every form of a secret is at least as long as the secret.
+        if text.len() < MIN_LEN {
+            return text;
+        }
         let mut found = self.find(text.as_bytes());
-        if text.contains(['%', '\\']) {
-            let decoded = Decoded::new(text.as_bytes());
+        // `\\u0041` is an escaped backslash or a stray one before an escape: read both ways.
+        let ways: &[bool] = match (text.contains('\\'), text.contains('%')) {
+            (true, _) => &[true, false],
+            (false, true) => &[true],
+            (false, false) => &[],
+        };
+        for pairs in ways {
+            let decoded = Decoded::new(text.as_bytes(), *pairs);
             found.extend(
                 self.find(&decoded.bytes)
                     .into_iter()
@@ -149,7 +160,7 @@ fn forms(secret: &[u8], needles: &mut Vec<Vec<u8>>) {
                 .collect(),
         );
     }
-    let hex: String = secret.iter().map(|b| format!("{b:02x}")).collect();
+    let hex = hex::encode(secret);
     needles.push(hex.to_uppercase().into_bytes());
     needles.push(hex.into_bytes());
     for engine in [STANDARD_NO_PAD, URL_SAFE_NO_PAD] {
@@ -174,14 +185,14 @@ struct Decoded {
 }
 
 impl Decoded {
-    fn new(text: &[u8]) -> Self {
+    fn new(text: &[u8], pairs: bool) -> Self {
         let mut decoded = Self {
             bytes: Vec::with_capacity(text.len()),
             starts: Vec::with_capacity(text.len() + 1),
         };
         let mut at = 0;
         while let Some(rest) = text.get(at..).filter(|rest| !rest.is_empty()) {
-            let (byte, length) = unit(rest);
+            let (byte, length) = unit(rest, pairs);
             decoded.bytes.push(byte);
             decoded.starts.push(at);
             at += length;
@@ -196,24 +207,188 @@ impl Decoded {
     }
 }
 
-/// The first byte of a text, escapes undone, and how long it is there.
-fn unit(rest: &[u8]) -> (u8, usize) {
+/// The first byte of a text, escapes undone, and how long it is there. With `pairs`, two backslashes
+/// are one.
+fn unit(rest: &[u8], pairs: bool) -> (u8, usize) {
     match rest {
-        [b'%', high, low, ..] => match hex(&[*high, *low]) {
+        [b'%', high, low, ..] => match hex::decode([*high, *low]) {
             Some(byte) => (byte, 3),
             None => (b'%', 1),
         },
-        [b'\\', b'u', b'0', b'0', high, low, ..] => match hex(&[*high, *low]) {
+        [b'\\', b'u', b'0', b'0', high, low, ..] => match hex::decode([*high, *low]) {
             Some(byte) if byte.is_ascii() => (byte, 6),
             _ => (b'\\', 1),
         },
-        [b'\\', c @ (b'"' | b'\\' | b'/'), ..] => (*c, 2),
+        [b'\\', b'\\', ..] if pairs => (b'\\', 2),
+        [b'\\', c @ (b'"' | b'/'), ..] => (*c, 2),
         [byte, ..] => (*byte, 1),
         [] => (0, 1),
     }
 }
 
-fn hex(digits: &[u8; 2]) -> Option<u8> {
-    let [high, low] = digits.map(|digit| char::from(digit).to_digit(16));
-    u8::try_from(high? * 16 + low?).ok()
+#[cfg(test)]
+mod tests {
+    use relynt_domain::HeaderValues;
+    use secrecy::SecretString;
+
+    use super::*;
+
+    fn redactor(headers: &[(&str, &str)]) -> Redactor {
+        let values = headers
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), SecretString::from(*value)));
+        Redactor::new(&HeaderValues(values.collect()))
+    }
+
+    fn redacted(redactor: &Redactor, text: &str) -> String {
+        redactor
+            .redact(Value::from(text))
+            .as_str()
+            .unwrap()
+            .to_owned()
+    }
+
+    /// Characters that every encoding treats differently.
+    const SECRET: &str = "s3cr3t/+ \"key\"\\~100%";
+
+    fn percent(all: bool, upper: bool) -> String {
+        let each = SECRET
+            .bytes()
+            .map(|b| match (all || !b.is_ascii_alphanumeric(), upper) {
+                (false, _) => char::from(b).to_string(),
+                (true, true) => format!("%{b:02X}"),
+                (true, false) => format!("%{b:02x}"),
+            });
+        each.collect()
+    }
+
+    #[test]
+    fn a_secret_is_found_in_every_form() {
+        let redactor = redactor(&[("x-key", SECRET)]);
+        let escaped = SECRET
+            .bytes()
+            .fold(String::new(), |text, b| format!("{text}\\u{b:04X}"));
+        let hex = hex::encode(SECRET.as_bytes());
+        let mut forms = vec![
+            SECRET.to_owned(),
+            percent(false, true),
+            percent(false, false),
+            percent(true, true),
+            percent(true, false),
+            percent(false, true).replace("%20", "+"),
+            SECRET.replace('\\', "\\\\").replace('"', "\\\""),
+            SECRET
+                .replace('\\', "\\\\")
+                .replace('"', "\\\"")
+                .replace('/', "\\/"),
+            escaped,
+            hex.clone(),
+            hex.to_uppercase(),
+        ];
+        for engine in [STANDARD_NO_PAD, URL_SAFE_NO_PAD] {
+            forms.push(engine.encode(SECRET));
+        }
+        forms.push(
+            STANDARD
+                .encode(SECRET)
+                .replace('/', "%2F")
+                .replace('+', "%2B")
+                .replace('=', "%3D"),
+        );
+        for form in &forms {
+            for (before, after) in [
+                ("", ""),
+                ("key=", "&x=1"),
+                ("日本", "日本"),
+                ("%", "%"),
+                ("\\", "\\n"),
+            ] {
+                let clean = redacted(&redactor, &format!("{before}{form}{after}"));
+                assert!(clean.contains(MASK), "{form}: {clean}");
+                assert!(
+                    clean.len() <= before.len() + after.len() + MASK.len() + 4,
+                    "{form}: {clean}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_secret_inside_of_other_base64_is_found() {
+        let redactor = redactor(&[("x-key", "abcdefghijklmnop")]);
+        for before in ["", "u", "us", "use", "user:"] {
+            for after in ["", "x", "xy", "xyz"] {
+                let text = STANDARD.encode(format!("{before}abcdefghijklmnop{after}"));
+                let clean = redacted(&redactor, &text);
+                assert!(clean.contains(MASK), "{before} {after}: {clean}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_credential_is_found_without_its_scheme() {
+        let basic = format!("Basic {}", STANDARD.encode("robot:correct horse battery"));
+        let redactor = redactor(&[
+            ("authorization", "Bearer abcdefghijkl"),
+            ("x-other", &basic),
+        ]);
+        for text in [
+            "abcdefghijkl",
+            "Bearer abcdefghijkl",
+            "correct horse battery",
+            "robot:correct horse battery",
+        ] {
+            assert_eq!(redacted(&redactor, text), MASK, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_short_or_ordinary_is_left() {
+        let redactor = redactor(&[
+            ("x-short", "elevenchars"),
+            ("accept", "application/json"),
+            ("accept-language", "application/json"),
+            ("content-type", "application/json"),
+            ("user-agent", "application/json"),
+        ]);
+        for text in ["elevenchars", "application/json"] {
+            assert_eq!(redacted(&redactor, text), text);
+        }
+    }
+
+    #[test]
+    fn keys_are_cleaned_and_none_is_lost() {
+        let redactor = redactor(&[("x-key", "abcdefghijkl"), ("y-key", "mnopqrstuvwx")]);
+        let text = br#"{"abcdefghijkl":1,"mnopqrstuvwx":2,"********2":3,"a":[{"b":"-abcdefghijkl-mnopqrstuvwx-"},7,null]}"#;
+        let clean = redactor.redact(relynt_json::parse(text).unwrap());
+        assert_eq!(
+            clean.to_canonical(),
+            r#"{"********":1,"********2":3,"********3":2,"a":[{"b":"-********-********-"},7,null]}"#
+        );
+    }
+
+    #[test]
+    fn secrets_that_overlap_leave_nothing_between() {
+        let redactor = redactor(&[("a", "abcdefghijkl"), ("b", "ijklmnopqrst")]);
+        assert_eq!(redacted(&redactor, "<abcdefghijklmnopqrst>"), "<********>");
+    }
+
+    #[test]
+    fn an_answer_made_to_be_slow_is_not() {
+        let secret = format!("{}b", "a".repeat(4000));
+        let redactor = redactor(&[("x-key", &secret)]);
+        let text = "a%61\\u0061".repeat(100_000);
+        // Linear: a search that starts over at each byte would take hours.
+        assert_eq!(redacted(&redactor, &text), text);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn wherever_it_stands_it_is_gone(before in "\\PC{0,20}", after in "\\PC{0,20}") {
+            let redactor = redactor(&[("x-key", "s3cr3t-s3cr3t")]);
+            let clean = redacted(&redactor, &format!("{before}s3cr3t-s3cr3t{after}"));
+            proptest::prop_assert!(!clean.contains("s3cr3t-s3cr3t"));
+            proptest::prop_assert!(clean.starts_with(&before) && clean.ends_with(&after));
+        }
+    }
 }

@@ -12,6 +12,7 @@ use relynt_json::write_canonical_str;
 
 use crate::base_url::BaseUrl;
 use crate::body::{self, Body};
+use crate::hex;
 use crate::route::Route;
 use crate::template::Sources;
 
@@ -127,8 +128,8 @@ impl Trace<'_> {
         let mut seed = self.execution.to_vec();
         seed.extend_from_slice(&attempt.to_be_bytes());
         let span = digest::digest(&digest::SHA256, &seed);
-        let span = hex(span.as_ref().get(..8).unwrap_or_default());
-        let own = || hex(self.receipt);
+        let span = hex::encode(span.as_ref().get(..8).unwrap_or_default());
+        let own = || hex::encode(self.receipt);
         let given = self
             .given
             .and_then(|given| Some((given.get(3..35)?, given.get(53..55)?)));
@@ -136,10 +137,6 @@ impl Trace<'_> {
             given.map_or_else(|| (own(), "00"), |(trace, flags)| (trace.to_owned(), flags));
         format!("00-{trace}-{span}-{flags}")
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn text(text: &str) -> Result<HeaderValue, String> {
@@ -188,4 +185,186 @@ fn envelope(permit: &PermitRequest) -> String {
     out.push(b'}');
     // Made of strings only.
     String::from_utf8(out).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::time::Duration;
+
+    use relynt_json::parse;
+
+    use super::*;
+    use crate::fixture::{Bench, Target, answer, call, permit};
+
+    /// The request as the target reads it: first line, fields by name, body.
+    async fn heard(
+        path: &str,
+        fields: &str,
+        call: ToolCall,
+    ) -> (String, BTreeMap<String, String>, String) {
+        let target = Target::start(vec![answer(200, "{}")]).await;
+        let bench = Bench::new(&format!("{}{path}", target.url()), fields);
+        let done = bench.perform(call).await;
+        assert_eq!(done.outcome.http_status, Some(200));
+        let request = target.heard().remove(0);
+        let (head, body) = request.split_once("\r\n\r\n").unwrap();
+        let mut lines = head.split("\r\n");
+        let first = lines.next().unwrap().to_owned();
+        let fields = lines.map(|line| line.split_once(": ").unwrap());
+        (
+            first,
+            fields
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .collect(),
+            body.to_owned(),
+        )
+    }
+
+    #[tokio::test]
+    async fn without_a_route_the_envelope_goes_to_the_base_address() {
+        let (first, fields, body) = heard(
+            "/hook/",
+            r#""headers":{"Authorization":"Bearer s3cr3t-s3cr3t"}"#,
+            call(Some(r#"{"b":1.50,"a":"ä"}"#)),
+        )
+        .await;
+        assert_eq!(first, "POST /hook/ HTTP/1.1");
+        assert_eq!(
+            body,
+            concat!(
+                r#"{"action":"act","agent_id":"02020202-0202-0202-0202-020202020202","approval_id":null,"#,
+                r#""instance_id":"run-1","payload":{"a":"ä","b":1.5},"#,
+                r#""receipt_id":"05050505-0505-0505-0505-050505050505","resource":"crm:deal:7"}"#
+            )
+        );
+        assert_eq!(parse(body.as_bytes()).unwrap().to_canonical(), body);
+        let names: Vec<_> = fields.keys().map(String::as_str).collect();
+        assert_eq!(
+            names,
+            [
+                "accept",
+                "accept-encoding",
+                "authorization",
+                "connection",
+                "content-length",
+                "content-type",
+                "host",
+                "idempotency-key",
+                "traceparent",
+                "user-agent",
+                "x-relynt-receipt-id"
+            ]
+        );
+        assert_eq!(fields["authorization"], "Bearer s3cr3t-s3cr3t");
+        assert_eq!(fields["content-type"], "application/json");
+        assert_eq!(
+            fields["x-relynt-receipt-id"],
+            "05050505-0505-0505-0505-050505050505"
+        );
+        // printf '%s\0%s\0%s\0' 01010101-… 02020202-… key-1 | openssl dgst -sha256 -binary | basenc --base64url
+        assert_eq!(
+            fields["idempotency-key"],
+            "JWwJzg0woSRgpzHF9z3F_F3eSLvGSly8bcc_4F3oJg0"
+        );
+    }
+
+    #[tokio::test]
+    async fn an_absent_payload_is_null_in_the_envelope_and_an_object_alone() {
+        let (_, _, body) = heard("", "", call(None)).await;
+        assert!(body.contains(r#""payload":null"#), "{body}");
+        let route = r#""routes":{"act":{"resource":"crm:deal:{id}","method":"POST","path":"/","body":"payload"}}"#;
+        assert_eq!(heard("", route, call(None)).await.2, "{}");
+        assert_eq!(
+            heard("", route, call(Some(r#"{"b":1,"a":2}"#))).await.2,
+            r#"{"a":2,"b":1}"#
+        );
+    }
+
+    #[tokio::test]
+    async fn a_route_says_method_path_query_and_body() {
+        let route = r#""routes":{"act":{
+            "resource":"crm:{kind}:{id}", "method":"PATCH", "path":"/{kind}s/{id}/{payload.part}",
+            "query":{"by":"{payload.who}","gone":"{payload.gone}","in":"{kind} {id}"},
+            "body":{"amount":"{payload.amount}","gone":"{payload.gone}","all":"{payload}","note":"{id} by {payload.who}","null":"{payload.null}"}
+        }}"#;
+        let payload = r#"{"amount":1.50,"part":"a b?ü","who":"me&you=#","null":null}"#;
+        let (first, fields, body) = heard("/api/", route, call(Some(payload))).await;
+        assert_eq!(
+            first,
+            "PATCH /api/deals/7/a%20b%3F%C3%BC?by=me%26you%3D%23&in=deal%207 HTTP/1.1"
+        );
+        assert_eq!(fields["content-type"], "application/json");
+        assert_eq!(
+            body,
+            r#"{"all":{"amount":1.5,"null":null,"part":"a b?ü","who":"me&you=#"},"amount":1.5,"note":"7 by me&you=#","null":null}"#
+        );
+    }
+
+    #[tokio::test]
+    async fn a_get_has_no_body() {
+        let route =
+            r#""routes":{"act":{"resource":"crm:deal:{id}","method":"GET","path":"/deals/{id}"}}"#;
+        let (first, fields, body) = heard("", route, call(Some(r#"{"a":1}"#))).await;
+        assert_eq!(
+            (first.as_str(), body.as_str()),
+            ("GET /deals/7 HTTP/1.1", "")
+        );
+        assert!(!fields.contains_key("content-type") && !fields.contains_key("content-length"));
+        assert!(fields.contains_key("idempotency-key"));
+    }
+
+    #[tokio::test]
+    async fn default_headers_may_say_what_they_are_free_to() {
+        let headers = r#""headers":{"Accept":"text/plain","Content-Type":"application/vnd.crm+json","User-Agent":"me"}"#;
+        let (_, fields, _) = heard("", headers, call(None)).await;
+        assert_eq!(fields["accept"], "text/plain");
+        assert_eq!(fields["content-type"], "application/vnd.crm+json");
+        assert_eq!(fields["user-agent"], "me");
+    }
+
+    #[test]
+    fn a_key_is_that_of_organization_agent_and_key() {
+        let base = idempotency_key(&call(None));
+        assert_eq!(base.len(), 43);
+        let mut other = call(Some(r#"{"a":1}"#));
+        other.credential = relynt_domain::CredentialId::from_bytes([9; 16]);
+        assert_eq!(idempotency_key(&other), base);
+        other.agent = relynt_domain::AgentId::from_bytes([9; 16]);
+        assert_ne!(idempotency_key(&other), base);
+    }
+
+    #[test]
+    fn a_trace_goes_on_with_a_span_of_its_own() {
+        let trace = Trace {
+            given: None,
+            receipt: &[0xab; 16],
+            execution: &[1; 16],
+        };
+        let first = trace.traceparent(1);
+        assert_eq!(
+            (first.len(), &first[..36]),
+            (55, "00-abababababababababababababababab-")
+        );
+        assert!(first.ends_with("-00"));
+        assert_ne!(trace.traceparent(2), first);
+        let given = Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
+        let goes_on = Trace { given, ..trace }.traceparent(1);
+        assert!(
+            goes_on.starts_with("00-0af7651916cd43dd8448eb211c80319c-"),
+            "{goes_on}"
+        );
+        assert!(goes_on.ends_with("-01") && !goes_on.contains("b7ad6b7169203331"));
+    }
+
+    #[test]
+    fn nothing_shows_what_is_sent() {
+        let bench = Bench::new(
+            "http://crm.example.com",
+            r#""headers":{"X-Key":"s3cr3t-s3cr3t"}"#,
+        );
+        let permit = permit(call(Some(r#"{"a":"payload-value"}"#)), Duration::ZERO);
+        let prepared = Prepared::new(bench.connector.sender("act").shape, &permit).unwrap();
+        assert!(!format!("{:?}", prepared.headers).contains("s3cr3t"));
+    }
 }

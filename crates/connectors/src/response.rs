@@ -84,3 +84,109 @@ fn depth(value: &Value) -> usize {
         _ => 0,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use http::{HeaderValue, StatusCode};
+    use relynt_domain::HeaderValues;
+    use secrecy::SecretString;
+
+    use super::*;
+
+    fn told(body: &[u8], end: BodyEnd, coding: Option<&'static str>) -> Told {
+        let mut headers = HeaderMap::new();
+        if let Some(coding) = coding {
+            headers.insert(CONTENT_ENCODING, HeaderValue::from_static(coding));
+        }
+        let secret = ("x-key".to_owned(), SecretString::from("s3cr3t-s3cr3t"));
+        let redactor = Redactor::new(&HeaderValues([secret].into()));
+        let body = Bytes::copy_from_slice(body);
+        Told::new(
+            &Answer {
+                status: StatusCode::OK,
+                headers,
+                body,
+                end,
+            },
+            &redactor,
+        )
+    }
+
+    #[test]
+    fn an_answer_becomes_an_object() {
+        for (body, object) in [
+            ("", "{}"),
+            ("{}", "{}"),
+            (r#"{"b":1,"a":[2]}"#, r#"{"a":[2],"b":1}"#),
+            (r" { } ", "{}"),
+            ("[1,2]", r#"{"data":[1,2]}"#),
+            ("null", r#"{"data":null}"#),
+            ("7", r#"{"data":7}"#),
+            (r#""x""#, r#"{"data":"x"}"#),
+            ("ok", r#"{"text":"ok"}"#),
+            (" ", r#"{"text":" "}"#),
+            ("<p>é</p>", r#"{"text":"<p>é</p>"}"#),
+            (r#"{"a":1,"a":2}"#, r#"{"text":"{\"a\":1,\"a\":2}"}"#),
+            (
+                r#"{"id":9007199254740993}"#,
+                r#"{"text":"{\"id\":9007199254740993}"}"#,
+            ),
+            (r#"{"a":"\ud800"}"#, r#"{"text":"{\"a\":\"\\ud800\"}"}"#),
+            (r#"{"a":1}{"b":2}"#, r#"{"text":"{\"a\":1}{\"b\":2}"}"#),
+            (r#"{"key":"s3cr3t-s3cr3t"}"#, r#"{"key":"********"}"#),
+            (r#""s3cr3t-s3cr3t""#, r#"{"data":"********"}"#),
+            (
+                "your key: s3cr3t-s3cr3t",
+                r#"{"text":"your key: ********"}"#,
+            ),
+            (
+                r#"{"a":1,"a":"s3cr3t\u002ds3cr3t"}"#,
+                r#"{"text":"{\"a\":1,\"a\":\"********\"}"}"#,
+            ),
+        ] {
+            let told = told(body.as_bytes(), BodyEnd::Complete, None);
+            assert_eq!(told.tool_response.as_deref(), Some(object), "{body}");
+            assert_eq!(told.state, ResponseState::Complete);
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_incomplete_and_keeps_its_hash() {
+        for (body, end, coding) in [
+            (&b"{}"[..], BodyEnd::Cut, None),
+            (b"{}", BodyEnd::TooLong, None),
+            (b"{}", BodyEnd::TimedOut, None),
+            (b"\xff\xfe", BodyEnd::Complete, None),
+            (b"{}", BodyEnd::Complete, Some("gzip")),
+            (b"", BodyEnd::Complete, Some("br")),
+        ] {
+            let told = told(body, end, coding);
+            assert_eq!(
+                (told.state, told.tool_response.as_ref()),
+                (ResponseState::Incomplete, None)
+            );
+            assert_eq!(
+                &told.hash[..],
+                digest::digest(&digest::SHA256, body).as_ref()
+            );
+        }
+        assert_eq!(
+            told(b"{}", BodyEnd::Complete, Some("Identity")).state,
+            ResponseState::Complete
+        );
+    }
+
+    #[test]
+    fn deep_json_stays_text() {
+        let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        let response = |depth| {
+            told(nested(depth).as_bytes(), BodyEnd::Complete, None)
+                .tool_response
+                .unwrap()
+        };
+        assert!(response(60).starts_with(r#"{"data":[["#));
+        assert!(response(61).starts_with(r#"{"text":"[["#));
+        assert!(response(100_000).starts_with(r#"{"text":"[["#));
+    }
+}

@@ -1,8 +1,7 @@
 //! The conditions of a rule: each can strengthen its decision, none can weaken it.
 
-use relynt_json::Decimal;
-
 use crate::facts::{Amount, Facts, Stage};
+use crate::magnitude::Magnitude;
 
 /// The conditions of one rule, compiled.
 #[derive(Default)]
@@ -17,7 +16,7 @@ pub(crate) struct DenyFields(pub(crate) Box<[(Box<str>, u32)]>);
 
 /// `max_amount_change`
 pub(crate) struct AmountLimit {
-    pub(crate) limit: Decimal,
+    pub(crate) limit: Magnitude,
     /// As reasons name it.
     pub(crate) text: Box<str>,
 }

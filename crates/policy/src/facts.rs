@@ -3,9 +3,10 @@
 use std::cell::OnceCell;
 
 use relynt_domain::AgentId;
-use relynt_json::{Decimal, Value};
+use relynt_json::Value;
 
 use crate::evaluate::{AgentFacts, Request};
+use crate::magnitude::{Magnitude, read_amount};
 use crate::text::{fold_name, fold_stage};
 use crate::vocabulary::Vocabulary;
 
@@ -29,9 +30,9 @@ pub(crate) enum Amount {
     Unclear(&'static str),
     Known {
         /// |`amount`|
-        size: Decimal,
+        size: Magnitude,
         /// |`amount` − `previous_amount`|, if that is a number too and larger than the size.
-        larger_change: Option<Decimal>,
+        larger_change: Option<Magnitude>,
     },
 }
 
@@ -148,18 +149,18 @@ impl<'a> TopLevel<'a> {
             Field::Repeated => {
                 return Amount::Unclear("previous_amount is given more than once");
             }
-            Field::Once(value) => read_decimal(value),
+            Field::Once(value) => read_amount(value),
             Field::Absent => None,
         };
         match self.amount {
             Field::Absent => Amount::Absent,
             Field::Repeated => Amount::Unclear("amount is given more than once"),
-            Field::Once(value) => match read_decimal(value) {
+            Field::Once(value) => match read_amount(value) {
                 None => Amount::Unclear("amount is not a number"),
                 Some(amount) => {
                     // The agent says what was before, so it can only add a reason to ask.
-                    let change = previous.map(|previous| (&amount - &previous).abs());
-                    let size = amount.abs();
+                    let size = Magnitude::of(&amount);
+                    let change = previous.map(|previous| Magnitude::of(&(&amount - &previous)));
                     Amount::Known {
                         larger_change: change.filter(|change| *change > size),
                         size,
@@ -167,14 +168,5 @@ impl<'a> TopLevel<'a> {
                 }
             },
         }
-    }
-}
-
-/// A number, or a plain decimal text of at most 64 characters.
-fn read_decimal(value: &Value) -> Option<Decimal> {
-    match value {
-        Value::Number(number) => Some(number.into()),
-        Value::String(text) => text.parse().ok(),
-        _ => None,
     }
 }

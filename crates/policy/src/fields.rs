@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use relynt_json::Value;
 
+use crate::limits::MAX_DOTTED_PARTS;
 use crate::text::fold_name;
 use crate::vocabulary::Words;
 
@@ -26,18 +27,26 @@ struct Step {
 }
 
 impl FieldNames {
-    /// The number of a name. `None` if a dotted name has an empty part: no path spells it.
-    pub(crate) fn add(&mut self, name: &str) -> Option<u32> {
+    /// The number of a name.
+    ///
+    /// # Errors
+    /// Why there is none: no path spells the name, or there are too many.
+    pub(crate) fn add(&mut self, name: &str) -> Result<u32, String> {
         let name = fold_name(name);
         let dotted = name.contains('.');
         if dotted && name.split('.').any(str::is_empty) {
-            return None;
+            return Err("has an empty part between dots".to_owned());
+        }
+        if dotted && self.paths.len() >= MAX_DOTTED_PARTS {
+            return Err(format!(
+                "is too much: dotted names of one policy have at most {MAX_DOTTED_PARTS} parts"
+            ));
         }
         let number = self.names.add(&name);
         if dotted {
             self.add_path(&name, number);
         }
-        Some(number)
+        Ok(number)
     }
 
     fn add_path(&mut self, name: &str, number: u32) {

@@ -48,6 +48,7 @@ mod facts;
 mod fields;
 mod index;
 mod limits;
+mod magnitude;
 mod parse;
 mod pattern;
 mod policy;
@@ -60,8 +61,9 @@ mod vocabulary;
 pub use default::default_policy_rules;
 pub use evaluate::{AgentFacts, Evaluation, Explanation, Request, Skipped};
 pub use limits::{
-    MAX_DESCRIPTION_CHARS, MAX_EXPIRES_IN, MAX_FAULTS, MAX_ID_CHARS, MAX_LIST_ITEM_CHARS,
-    MAX_LIST_ITEMS, MAX_PATTERN_CHARS, MAX_REASON_BYTES, MAX_RULES, MAX_TAG_CHARS, MIN_EXPIRES_IN,
+    MAX_DESCRIPTION_CHARS, MAX_DOTTED_PARTS, MAX_EXPIRES_IN, MAX_FAULTS, MAX_ID_CHARS,
+    MAX_LIST_ITEM_CHARS, MAX_LIST_ITEMS, MAX_PATTERN_CHARS, MAX_REASON_BYTES, MAX_RULES,
+    MAX_TAG_CHARS, MIN_EXPIRES_IN,
 };
 pub use pattern::{Pattern, PatternError};
 pub use policy::Policy;

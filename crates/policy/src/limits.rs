@@ -14,6 +14,9 @@ pub const MAX_DESCRIPTION_CHARS: usize = 2_000;
 pub const MAX_LIST_ITEMS: usize = 1_000;
 /// Characters of one entry of such a list; at least one.
 pub const MAX_LIST_ITEM_CHARS: usize = 256;
+/// Parts of all dotted names in the `deny_fields` of one policy, equal beginnings counted once.
+/// The last name may go beyond.
+pub const MAX_DOTTED_PARTS: usize = 100_000;
 /// Characters of a tag in `agents`: those of an agent's tag.
 pub const MAX_TAG_CHARS: usize = 64;
 /// Faults that one refusal names; the rest shows when these are mended.

@@ -46,10 +46,13 @@ pub(crate) fn parse_rules(
             Vec::new()
         }
         Some(list) => {
-            let parsed = (0..)
-                .zip(list)
-                .filter_map(|(position, rule)| reader.rule(rule, position, at.index(position)));
-            let parsed = parsed.collect();
+            let mut parsed = Vec::with_capacity(list.len());
+            for (position, rule) in list.iter().enumerate() {
+                if reader.faults.is_full() {
+                    break;
+                }
+                parsed.extend(reader.rule(rule, position, at.index(position)));
+            }
             check_ids_are_unique(list, at, &mut reader.faults);
             parsed
         }

@@ -13,7 +13,8 @@ use relynt_json::Value;
 use crate::{
     body::read_json,
     error::Refusal,
-    limits::Limits,
+    fields::Fields,
+    limits::{Limits, MANAGEMENT_BODY},
     notes::Notes,
     query::Query,
 };
@@ -115,6 +116,15 @@ impl Cx {
             return Ok(Value::Object(relynt_json::Object::new()));
         }
         self.json(most, limits).await
+    }
+
+    /// Makes sure that there is no body, or the empty object.
+    ///
+    /// # Errors
+    /// 415, 413 or 400.
+    pub(crate) async fn no_body(self, limits: &Limits) -> Result<(), Refusal> {
+        let body = self.optional_json(MANAGEMENT_BODY, limits).await?;
+        Fields::of(body)?.end(Some(()))
     }
 }
 

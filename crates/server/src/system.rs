@@ -6,7 +6,6 @@ use std::{
 };
 
 use async_trait::async_trait;
-use aws_lc_rs::rand::{SecureRandom as _, SystemRandom};
 use relynt_domain::Timestamp;
 use relynt_gateway::ports::{Clock, Entropy, EntropyError, Timer};
 
@@ -36,22 +35,22 @@ impl Clock for SystemClock {
 
 /// Tokio's timer.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct TokioTimer;
+pub struct SystemTimer;
 
 #[async_trait]
-impl Timer for TokioTimer {
+impl Timer for SystemTimer {
     async fn sleep(&self, duration: Duration) {
         tokio::time::sleep(duration).await;
     }
 }
 
 /// The system's randomness.
-#[derive(Debug, Default)]
-pub struct SystemEntropy(SystemRandom);
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemEntropy;
 
 impl Entropy for SystemEntropy {
     fn fill(&self, buffer: &mut [u8]) -> Result<(), EntropyError> {
-        self.0.fill(buffer).map_err(|_| EntropyError)
+        aws_lc_rs::rand::fill(buffer).map_err(|_| EntropyError)
     }
 }
 

@@ -221,7 +221,8 @@ pub(crate) const FIND_RESPONSE: &str = "SELECT r.agent, r.key, r.call_key, r.too
     WHERE e.organization = $1 AND e.id = $2";
 
 // What is sealed under a key that was erased meanwhile stays out.
-pub(crate) const KEEP_ANSWER: &str = "UPDATE requests SET answer = $1, tool_response = $2
+pub(crate) const KEEP_ANSWER: &str = "UPDATE requests SET answer = coalesce($1, answer),
+    tool_response = coalesce($2, tool_response)
     WHERE organization = $3 AND receipt = $4 AND call_key IS NOT NULL";
 
 // ---- executions

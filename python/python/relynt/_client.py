@@ -326,6 +326,9 @@ class RelyntClient:
         self.close()
 
     def __repr__(self) -> str:
+        if not hasattr(self, "_max_retries"):
+            # Printed from the traceback of its own failed construction.
+            return "RelyntClient(?)"
         return (
             f"RelyntClient({self.base_url!r}, timeout_s={self._timeout_s!r}, "
             f"max_retries={self._max_retries!r})"

@@ -160,7 +160,7 @@ def find_surrogate(value: object, path: str) -> str | None:
     if isinstance(value, dict):
         members: Mapping[str, object] = value
         for key, item in members.items():
-            if find_surrogate(key, ""):
+            if find_surrogate(key, "key"):
                 return f"{path}[{key!r}]"
             name = f".{key}" if key.isidentifier() else f"[{key!r}]"
             pairs.append((name, item))

@@ -153,7 +153,7 @@ pub(crate) fn run(
     Ok(Exit::Done)
 }
 
-/// The four lines go to standard output, ready to paste or to append to a file.
+/// The four lines go to standard output, ready to paste.
 fn run_rotate(rotate: Rotate, api: &Api, output: &mut Output) -> Result<Exit, Failure> {
     let body = Rotation {
         overlap_seconds: rotate.overlap,
@@ -174,7 +174,7 @@ fn run_rotate(rotate: Rotate, api: &Api, output: &mut Output) -> Result<Exit, Fa
     ] {
         let part = value.get("environment").and_then(|lines| lines.get(name));
         let part = part.and_then(Value::as_str).ok_or_else(|| api.strange())?;
-        output.line(&format!("{name}={}", inert(part)))?;
+        output.line(&format!("export {name}={}", inert(part)))?;
     }
     Ok(Exit::Done)
 }

@@ -23,7 +23,7 @@ use relynt_egress::{AddressRules, Egress, Roots};
 use relynt_gateway::ports::{Clock, Connector, Connectors as _};
 use relynt_json::Value;
 
-pub const ORGANIZATION: OrganizationId = OrganizationId::from_bytes([1; 16]);
+const ORGANIZATION: OrganizationId = OrganizationId::from_bytes([1; 16]);
 
 struct Still;
 
@@ -37,7 +37,7 @@ impl Clock for Still {
     }
 }
 
-pub fn connectors_with(allow: &str, options: Options) -> HttpConnectors {
+fn connectors_with(allow: &str, options: Options) -> HttpConnectors {
     let rules = AddressRules::parse(allow)
         .unwrap()
         .with_own_listeners(["127.0.0.1:7000".parse().unwrap()]);
@@ -45,16 +45,16 @@ pub fn connectors_with(allow: &str, options: Options) -> HttpConnectors {
     HttpConnectors::new(egress, Arc::new(Still), options)
 }
 
-pub fn connectors() -> HttpConnectors {
+fn connectors() -> HttpConnectors {
     connectors_with("", Options::default())
 }
 
-pub fn json(text: &str) -> Value {
+fn json(text: &str) -> Value {
     relynt_json::parse(text.as_bytes()).unwrap()
 }
 
 /// The fields of a definition that is right, with some set or (null) taken out.
-pub fn body(changes: &str) -> Value {
+fn body(changes: &str) -> Value {
     let mut body = json(
         r#"{"name":"CRM","action":"*","resource_pattern":"crm:*","base_url":"https://crm.example.com/api"}"#,
     );
@@ -72,11 +72,11 @@ pub fn body(changes: &str) -> Value {
     body
 }
 
-pub fn check(changes: &str) -> Result<ConnectorDefinition, Vec<Fault>> {
+fn check(changes: &str) -> Result<ConnectorDefinition, Vec<Fault>> {
     connectors().check(ORGANIZATION, &body(changes), None)
 }
 
-pub fn record(definition: ConnectorDefinition) -> ConnectorRecord {
+fn record(definition: ConnectorDefinition) -> ConnectorRecord {
     ConnectorRecord {
         id: ConnectorId::from_bytes([2; 16]),
         version: 1,
@@ -85,7 +85,9 @@ pub fn record(definition: ConnectorDefinition) -> ConnectorRecord {
     }
 }
 
-pub fn compile(changes: &str) -> Arc<dyn Connector> {
+fn compile(changes: &str) -> Arc<dyn Connector> {
     let definition = check(changes).unwrap();
-    connectors().compile(ORGANIZATION, &record(definition)).unwrap()
+    connectors()
+        .compile(ORGANIZATION, &record(definition))
+        .unwrap()
 }

@@ -7,8 +7,16 @@ use crate::{ORGANIZATION, check, connectors_with, record};
 
 #[test]
 fn places_are_bounded_and_given_back() {
-    let connectors = connectors_with("", Options { slots: 2, ..Options::default() });
-    let connector = connectors.compile(ORGANIZATION, &record(check("{}").unwrap())).unwrap();
+    let connectors = connectors_with(
+        "",
+        Options {
+            slots: 2,
+            ..Options::default()
+        },
+    );
+    let connector = connectors
+        .compile(ORGANIZATION, &record(check("{}").unwrap()))
+        .unwrap();
     let first = connector.try_slot().unwrap();
     let second = connector.try_slot().unwrap();
     assert!(connector.try_slot().is_none());
@@ -19,7 +27,13 @@ fn places_are_bounded_and_given_back() {
 
 #[test]
 fn a_new_version_has_the_places_of_the_old_one() {
-    let connectors = connectors_with("", Options { slots: 1, ..Options::default() });
+    let connectors = connectors_with(
+        "",
+        Options {
+            slots: 1,
+            ..Options::default()
+        },
+    );
     let mut stored = record(check("{}").unwrap());
     let old = connectors.compile(ORGANIZATION, &stored).unwrap();
     let held = old.try_slot().unwrap();
@@ -33,8 +47,16 @@ fn a_new_version_has_the_places_of_the_old_one() {
 
 #[test]
 fn connectors_do_not_share_places() {
-    let connectors = connectors_with("", Options { slots: 1, ..Options::default() });
-    let one = connectors.compile(ORGANIZATION, &record(check("{}").unwrap())).unwrap();
+    let connectors = connectors_with(
+        "",
+        Options {
+            slots: 1,
+            ..Options::default()
+        },
+    );
+    let one = connectors
+        .compile(ORGANIZATION, &record(check("{}").unwrap()))
+        .unwrap();
     let mut other = record(check("{}").unwrap());
     other.id = relynt_domain::ConnectorId::from_bytes([9; 16]);
     let other = connectors.compile(ORGANIZATION, &other).unwrap();

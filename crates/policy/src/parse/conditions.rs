@@ -8,6 +8,7 @@ use super::fault::At;
 use super::read::{Keys, Reader, Refused};
 use crate::conditions::{AmountLimit, Conditions, DenyFields, Stages};
 use crate::limits::MAX_LIST_ITEM_CHARS;
+use crate::magnitude::Magnitude;
 use crate::reason;
 use crate::text::fold_stage;
 
@@ -42,8 +43,8 @@ impl Reader<'_> {
             MAX_LIST_ITEM_CHARS,
             at,
             |reader, name, at| match reader.vocabulary.fields.add(name) {
-                Some(number) => Ok((name.into(), number)),
-                None => reader.refuse(at, "has an empty part between dots"),
+                Ok(number) => Ok((name.into(), number)),
+                Err(fault) => reader.refuse(at, fault),
             },
         )?;
         // Two spellings of one name are one name in a reason.
@@ -60,7 +61,7 @@ impl Reader<'_> {
             return self.refuse(at, "must not be negative");
         }
         Ok(AmountLimit {
-            limit,
+            limit: Magnitude::of(&limit),
             text: number.as_str().into(),
         })
     }

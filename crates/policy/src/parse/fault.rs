@@ -59,11 +59,16 @@ impl<'a> At<'a> {
 
 impl Faults {
     pub(crate) fn add(&mut self, at: At<'_>, detail: impl Into<String>) {
-        if self.0.len() < MAX_FAULTS {
+        if !self.is_full() {
             let mut pointer = String::new();
             at.write(&mut pointer);
             self.0.push(Fault::new(pointer, detail));
         }
+    }
+
+    /// Whether no further fault would be noted, so that nothing needs to look for one.
+    pub(crate) fn is_full(&self) -> bool {
+        self.0.len() >= MAX_FAULTS
     }
 
     /// Ends the collection: the faults, if there are any.

@@ -54,6 +54,9 @@ impl Reader<'_> {
         const KEY_CHARS: usize = 64;
         let mut result = Ok(());
         for key in object.keys().filter(|key| !keys.known.contains(key)) {
+            if self.faults.is_full() {
+                return Err(Refused);
+            }
             let detail = if keys.later.contains(&key) {
                 "is not supported yet".to_owned()
             } else {

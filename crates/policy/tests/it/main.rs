@@ -11,6 +11,7 @@ mod agents;
 mod amounts;
 mod application;
 mod deny_fields;
+mod documents;
 mod explain;
 mod patterns;
 mod properties;

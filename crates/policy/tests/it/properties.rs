@@ -219,3 +219,9 @@ proptest! {
         let _ = parse_value(&Value::Array(vec![rule.into(), rules]));
     }
 }
+
+#[test]
+fn a_policy_may_be_shared_between_threads() {
+    fn shared<T: Send + Sync + 'static>() {}
+    shared::<Policy>();
+}

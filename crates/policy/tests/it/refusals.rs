@@ -103,6 +103,9 @@ fn every_fault_of_every_rule_is_named_at_once() {
 fn faults_are_bounded() {
     let rules = vec!["1"; 1000].join(",");
     assert_eq!(faults(&format!("[{rules}]")).len(), 100);
+    // Nobody looks for the nearest of a million keys.
+    let keys: Vec<String> = (0..200_000).map(|n| format!(r#""deny_{n}":1"#)).collect();
+    assert_eq!(faults(&format!("[{{{}}}]", keys.join(","))).len(), 100);
 }
 
 #[test]
@@ -348,5 +351,26 @@ fn lists_are_bounded() {
     refused(
         &format!(r#""agents":[{entries}]"#),
         "agents: has more than 1000 entries",
+    );
+}
+
+#[test]
+fn dotted_names_have_so_many_parts_in_one_policy() {
+    let name = |n: usize| format!(r#""n{n}{}""#, ".a".repeat(99));
+    let rule = |from: usize, to: usize| {
+        let names: Vec<String> = (from..to).map(name).collect();
+        format!(
+            r#"{{"action":"*","resource_pattern":"*","decision":"allow","conditions":{{
+                "deny_fields":[{}]}}}}"#,
+            names.join(",")
+        )
+    };
+    let rules = format!("[{},{}]", rule(0, 998), rule(998, 1_002));
+    assert_eq!(
+        faults(&rules),
+        [2, 3].map(|index| format!(
+            "/rules/1/conditions/deny_fields/{index}: is too much: dotted names of one policy \
+             have at most 100000 parts"
+        ))
     );
 }

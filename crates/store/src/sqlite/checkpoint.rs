@@ -3,7 +3,8 @@
 use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender};
 
-use rusqlite::{CheckpointMode, Connection, MAIN_DB};
+use rusqlite::wal::CheckpointMode;
+use rusqlite::{Connection, MAIN_DB};
 use tokio::sync::watch;
 
 use super::failure::is_sync_failure;

@@ -10,7 +10,8 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, TryS
 use std::time::{Duration, Instant};
 
 use relynt_gateway::ports::StoreError;
-use rusqlite::{CheckpointMode, Connection, MAIN_DB};
+use rusqlite::wal::CheckpointMode;
+use rusqlite::{Connection, MAIN_DB};
 use tokio::sync::{oneshot, watch};
 
 use super::checkpoint::Checkpointer;

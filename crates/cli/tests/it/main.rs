@@ -1,0 +1,24 @@
+//! The real binary, from outside.
+
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
+
+mod agents;
+mod approvals;
+mod connectors;
+mod doctor;
+mod document;
+mod errors;
+mod help;
+mod inbox;
+mod policy;
+mod receipts;
+mod run;
+mod stub;
+mod tokens;
+mod verify;

@@ -1,0 +1,15 @@
+//! The flow of a call, on a real store, with faults where they hurt.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod approvals;
+mod changes;
+mod execution;
+mod idempotency;
+
+/// Rules that the tests share: `ask` needs a person, `act` is allowed, the rest is denied.
+pub(crate) const RULES: &str = r#"[
+    {"action": "ask*", "resource_pattern": "*", "decision": "require_approval"},
+    {"action": "act*", "resource_pattern": "*", "decision": "allow"},
+    {"action": "*", "resource_pattern": "*", "decision": "deny"}
+]"#;

@@ -1,0 +1,87 @@
+//! The API: its routes, and the document that describes them
+//!
+//! Router and document come from the same annotations: what is not in the one is not in the other.
+
+use std::sync::Arc;
+
+use axum::{Router, routing::get};
+use utoipa::openapi::OpenApi;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::{
+    app::{App, raw_json},
+    openapi,
+};
+
+mod agents;
+mod approvals;
+mod connectors;
+mod executions;
+mod open;
+mod organization;
+mod policies;
+mod receipts;
+mod simulator;
+mod tokens;
+mod tool_call;
+
+fn described() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::with_openapi(openapi::frame())
+        .routes(routes!(tool_call::submit))
+        .routes(routes!(simulator::simulate))
+        .routes(routes!(approvals::list))
+        .routes(routes!(approvals::get))
+        .routes(routes!(approvals::decide))
+        .routes(routes!(receipts::list))
+        .routes(routes!(receipts::get))
+        .routes(routes!(receipts::verify))
+        .routes(routes!(executions::get))
+        .routes(routes!(agents::list, agents::create))
+        .routes(routes!(agents::get, agents::update))
+        .routes(routes!(agents::disable))
+        .routes(routes!(agents::enable))
+        .routes(routes!(agents::rotate))
+        .routes(routes!(agents::credentials))
+        .routes(routes!(agents::revoke))
+        .routes(routes!(policies::list, policies::create))
+        .routes(routes!(policies::get))
+        .routes(routes!(policies::activate))
+        .routes(routes!(connectors::list, connectors::create))
+        .routes(routes!(
+            connectors::get,
+            connectors::update,
+            connectors::delete
+        ))
+        .routes(routes!(tokens::list, tokens::create))
+        .routes(routes!(tokens::revoke))
+        .routes(routes!(organization::get))
+        .routes(routes!(open::health))
+        .routes(routes!(open::readiness))
+        .routes(routes!(open::keys))
+}
+
+/// The router of everything that the gateway serves.
+pub(crate) fn router(app: Arc<App>) -> Router {
+    let (router, document) = described().split_for_parts();
+    let document: bytes::Bytes = text(openapi::finish(document)).into();
+    router
+        .route(
+            "/openapi.json",
+            get(move || {
+                let answer = raw_json(http::StatusCode::OK, document.clone());
+                std::future::ready(open::cached(answer, "public, max-age=60"))
+            }),
+        )
+        .route("/", get(open::page))
+        .with_state(app)
+}
+
+/// The document that describes the API: OpenAPI 3.1.
+pub fn openapi_document() -> String {
+    text(openapi::finish(described().split_for_parts().1))
+}
+
+fn text(document: OpenApi) -> String {
+    // The document is made of texts, numbers and lists: writing it does not fail.
+    document.to_pretty_json().unwrap_or_default()
+}

@@ -1,0 +1,10 @@
+//! The server from outside
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
+
+mod openapi;
