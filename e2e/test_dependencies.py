@@ -19,7 +19,6 @@ ROWS = {
     "egress": 5,
     "store": 6,
     "connectors": 6,
-    "notify": 6,
     "api": 6,
     "server": 7,
     "client": 7,
@@ -36,11 +35,10 @@ EDGES = {
     "egress": {"json", "domain"},
     "store": {"json", "domain", "policy", "ledger", "gateway"},
     "connectors": {"json", "domain", "policy", "gateway", "egress"},
-    "notify": {"json", "domain", "gateway", "egress"},
     "api": {"json", "domain"},
-    "server": {"json", "domain", "policy", "ledger", "gateway", "egress", "store", "connectors", "notify", "api"},
+    "server": {"json", "domain", "policy", "ledger", "gateway", "egress", "store", "connectors", "api"},
     "client": {"json", "domain", "api"},
-    "cli": {"json", "domain", "policy", "ledger", "api", "client", "server"},
+    "cli": {"json", "domain", "policy", "ledger", "gateway", "api", "client", "server"},
     "python": {"json", "policy", "ledger", "client"},
 }
 # Used by tests alone, by whichever crate they test.

@@ -33,6 +33,7 @@ class RealGateway:
         line = self.process.stdout.readline()
         if not line:
             self.process.wait(30)
+            self.__exit__()
             log = (self.folder / "log").read_text(errors="replace")
             raise RuntimeError(f"the gateway did not start: {log[-2000:]}")
         started: dict[str, str] = json.loads(line)

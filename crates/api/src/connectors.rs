@@ -1,8 +1,10 @@
 //! Connectors: who performs an allowed action
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
-use crate::{Json, policies::TextMap};
+use crate::Json;
 
 /// An HTTP endpoint that performs allowed actions.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,11 +27,11 @@ pub struct Connector {
     /// Where it sends.
     pub base_url: String,
     /// Its headers; every value is a secret and shown as `********`.
-    pub headers: TextMap,
+    pub headers: BTreeMap<String, String>,
     /// How long one attempt may take.
     pub timeout_ms: u32,
-    /// How single actions are sent, as given; all others go as an envelope.
-    #[cfg_attr(feature = "openapi", schema(value_type = Vec<Route>))]
+    /// How single actions are sent, by action and as given; all others go as an envelope.
+    #[cfg_attr(feature = "openapi", schema(value_type = BTreeMap<String, Route>))]
     pub routes: Json,
     /// When it was made.
     #[cfg_attr(feature = "openapi", schema(format = "date-time"))]
@@ -54,7 +56,7 @@ pub struct NewConnector {
     /// Its name.
     #[cfg_attr(feature = "openapi", schema(min_length = 1, max_length = 128))]
     pub name: String,
-    /// Its place in the order; the end if absent.
+    /// Its place in the order; 0 if absent.
     pub position: Option<u32>,
     /// Pattern of the operation.
     pub action: String,
@@ -63,12 +65,12 @@ pub struct NewConnector {
     /// Where it sends; `https` outside development.
     pub base_url: String,
     /// Headers to send with every request; values are secrets.
-    pub headers: Option<TextMap>,
+    pub headers: Option<BTreeMap<String, String>>,
     /// How long one attempt may take; 10000 if absent.
     #[cfg_attr(feature = "openapi", schema(minimum = 100, maximum = 60_000))]
     pub timeout_ms: Option<u32>,
-    /// How single actions are sent.
-    pub routes: Option<Vec<Route>>,
+    /// How single actions are sent, by action.
+    pub routes: Option<BTreeMap<String, Route>>,
 }
 
 /// Changes what it names. Another origin drops all header values.
@@ -94,14 +96,14 @@ pub struct PatchConnector {
     pub base_url: Option<String>,
     /// All headers; the mask `********` keeps a value.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub headers: Option<TextMap>,
+    pub headers: Option<BTreeMap<String, String>>,
     /// How long one attempt may take.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(minimum = 100, maximum = 60_000))]
     pub timeout_ms: Option<u32>,
-    /// All routes.
+    /// All routes, by action.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub routes: Option<Vec<Route>>,
+    pub routes: Option<BTreeMap<String, Route>>,
 }
 
 /// How one action is sent.
@@ -109,8 +111,6 @@ pub struct PatchConnector {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Route {
-    /// The operation, exactly.
-    pub action: String,
     /// The whole form of its resource, such as `crm:deal:{id}`.
     pub resource: String,
     /// The HTTP method.
@@ -119,7 +119,7 @@ pub struct Route {
     pub path: String,
     /// Query parameters; values may use the parts of the resource.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub query: Option<TextMap>,
+    pub query: Option<BTreeMap<String, String>>,
     /// What is sent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub body: Option<SentBody>,
@@ -138,8 +138,8 @@ pub struct Route {
 pub enum SentBody {
     /// One of the modes.
     Mode(BodyMode),
-    /// Fields taken from the call.
-    Mapped(MappedBody),
+    /// Names of the body's fields, and where each comes from, such as `{payload.amount}`.
+    Mapped(BTreeMap<String, String>),
 }
 
 /// What a route sends as a whole.
@@ -152,9 +152,6 @@ pub enum BodyMode {
     /// The payload alone.
     Payload,
 }
-
-/// Names of the body's fields, and where each comes from, such as `payload.amount`.
-pub type MappedBody = TextMap;
 
 impl std::fmt::Debug for NewConnector {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

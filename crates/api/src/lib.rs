@@ -32,7 +32,7 @@ pub use agents::{
 pub use approvals::{Approval, ApprovalList, Decide, Vote};
 pub use calls::{Simulation, SimulationAnswer, Skipped, ToolCall, ToolCallAnswer};
 pub use connectors::{
-    BodyMode, Connector, ConnectorList, MappedBody, NewConnector, PatchConnector, Route, SentBody,
+    BodyMode, Connector, ConnectorList, NewConnector, PatchConnector, Route, SentBody,
 };
 pub use execution::Execution;
 pub use health::{Health, Readiness, ReadinessChecks};

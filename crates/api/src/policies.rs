@@ -1,7 +1,5 @@
 //! Policies: versions and their rules
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 
 use crate::{Json, RiskLevel, RuleDecision};
@@ -127,6 +125,3 @@ pub struct RuleApproval {
     #[cfg_attr(feature = "openapi", schema(pattern = "^[1-9][0-9]*[smhd]$"))]
     pub expires_in: Option<String>,
 }
-
-/// Keys and texts.
-pub(crate) type TextMap = BTreeMap<String, String>;

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::{Execution, Json};
 
 macro_rules! codes {
-    ($( $(#[$meta:meta])* $variant:ident = $text:literal, $status:literal, $title:literal; )+) => {
+    ($( $(#[$meta:meta])* $variant:ident = $text:tt, $status:literal, $title:literal; )+) => {
         /// What went wrong, for programs.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
         #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

@@ -29,7 +29,7 @@ impl std::error::Error for UnknownWord {}
 macro_rules! words {
     ($(
         $(#[$meta:meta])*
-        $name:ident { $( $(#[$variant_meta:meta])* $variant:ident = $text:literal, )+ }
+        $name:ident { $( $(#[$variant_meta:meta])* $variant:ident = $text:tt, )+ }
     )+) => {$(
         $(#[$meta])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]

@@ -3,7 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    agents, approvals, connectors, doctor, policy, receipts, tokens, verify,
+    agents, approvals, connectors, dev, doctor, organizations, policy, receipts, serve, tokens,
+    verify,
 };
 
 /// The authorization gateway for AI agents
@@ -25,6 +26,12 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Everything on this machine with nothing to set up, for development
+    Dev(dev::Arguments),
+    /// Serve in production
+    Serve(serve::Arguments),
+    /// Organizations of the store on this machine
+    Organizations(organizations::Arguments),
     /// Agents and their credentials
     Agents(agents::Arguments),
     /// Policy versions: save, activate, roll back, try

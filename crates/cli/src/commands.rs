@@ -3,9 +3,12 @@
 pub(crate) mod agents;
 pub(crate) mod approvals;
 pub(crate) mod connectors;
+pub(crate) mod dev;
 pub(crate) mod doctor;
+pub(crate) mod organizations;
 pub(crate) mod policy;
 pub(crate) mod receipts;
+pub(crate) mod serve;
 pub(crate) mod tokens;
 pub(crate) mod verify;
 
@@ -21,6 +24,9 @@ pub(crate) fn run(
     output: &mut Output,
 ) -> Result<Exit, Failure> {
     match command {
+        Command::Dev(arguments) => dev::run(&arguments, outside, output),
+        Command::Serve(arguments) => serve::run(&arguments, outside, output),
+        Command::Organizations(arguments) => organizations::run(&arguments, outside, output),
         Command::Agents(arguments) => agents::run(arguments, outside, output),
         Command::Policy(arguments) => policy::run(arguments, outside, output),
         Command::Approvals(arguments) => approvals::run(arguments, outside, output),

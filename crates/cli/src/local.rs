@@ -2,6 +2,8 @@
 
 pub(crate) mod folder;
 pub(crate) mod log;
+pub(crate) mod serving;
+pub(crate) mod signals;
 
 use std::path::{Path, PathBuf};
 

@@ -19,6 +19,7 @@ mod commands;
 mod demo_target;
 mod failure;
 mod files;
+mod local;
 mod output;
 mod outside;
 mod text;

@@ -47,7 +47,7 @@ pub struct ConnectorDefinition {
     pub headers: HeaderValues,
     /// Bound of one attempt in milliseconds, 100 to 60,000.
     pub timeout_ms: u32,
-    /// The routes as given: an array, empty if there are none.
+    /// The routes as given: an object by action, empty if there are none.
     pub routes: Value,
 }
 

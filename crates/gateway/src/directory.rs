@@ -10,7 +10,7 @@ use relynt_domain::{
     Member, OrganizationId, PolicyVersion, Timestamp, Token, TokenId, UserId,
 };
 use relynt_json::{Object, Value};
-use relynt_policy::Policy;
+use relynt_policy::{Pattern, Policy};
 
 use crate::ports::{
     Changes, Connector, Connectors, OrganizationRow, PolicyRow, Store, StoreError, Touched,
@@ -147,8 +147,8 @@ impl Snapshot {
         self.connectors.iter().find(|entry| entry.record.id == id)
     }
 
-    /// The first connector, in their order, whose patterns match; one that cannot be called
-    /// matches everything that it would have matched, so that nothing slips past it.
+    /// The first connector, in their order, whose patterns match, whether or not it can be called:
+    /// nothing slips past one that cannot.
     pub(crate) fn connector_for(
         &self,
         action: &str,
@@ -156,7 +156,14 @@ impl Snapshot {
     ) -> Option<&Arc<ConnectorEntry>> {
         self.connectors.iter().find(|entry| match &entry.callable {
             Ok(connector) => connector.matches(action, resource),
-            Err(_) => true,
+            Err(_) => {
+                let definition = &entry.record.definition;
+                let covers = |pattern: &str, text: &str| {
+                    Pattern::parse(pattern).map_or(true, |pattern| pattern.matches(text))
+                };
+                covers(&definition.action, action)
+                    && covers(&definition.resource_pattern, resource)
+            }
         })
     }
 

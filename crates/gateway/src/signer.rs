@@ -74,17 +74,20 @@ impl Signer {
         Arc::clone(&self.0.load().published)
     }
 
-    /// Signs and verifies something of no meaning.
+    /// Signs something of no meaning, and verifies it as a stranger would: with the published key.
     pub(crate) fn check(&self) -> Result<(), OpenError> {
-        self.with(|key| {
-            let text = b"relynt readiness";
-            let signature = key.sign(text).map_err(|_| OpenError::Key)?;
-            if key.public_key().verifies(text, &signature) {
-                Ok(())
-            } else {
-                Err(OpenError::Key)
-            }
-        })
+        let keys = self.0.load();
+        let text = b"relynt readiness";
+        let signature = keys.current.sign(text).map_err(|_| OpenError::Key)?;
+        let (published, _) = keys
+            .published
+            .get(keys.current.id())
+            .ok_or(OpenError::Key)?;
+        if published.key.verifies(text, &signature) {
+            Ok(())
+        } else {
+            Err(OpenError::Key)
+        }
     }
 }
 
@@ -92,5 +95,30 @@ impl Gateway {
     /// The public keys that receipts are verified with.
     pub fn published_keys(&self) -> Arc<PublishedKeys> {
         self.signer.published()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn signer(published: KeySet) -> Signer {
+        let current = Arc::new(SigningKey::from_seed(&[1; 32]).unwrap());
+        Signer(ArcSwap::from_pointee(Keys {
+            current,
+            published: Arc::new(published),
+        }))
+    }
+
+    #[test]
+    fn a_signer_whose_key_nobody_can_look_up_is_not_ready() {
+        let mut published = KeySet::new();
+        assert!(signer(published.clone()).check().is_err());
+        let other = SigningKey::from_seed(&[2; 32]).unwrap();
+        published.insert(other.public_key().clone().into(), Trust::Named);
+        assert!(signer(published.clone()).check().is_err());
+        let own = SigningKey::from_seed(&[1; 32]).unwrap();
+        published.insert(own.public_key().clone().into(), Trust::Named);
+        assert!(signer(published).check().is_ok());
     }
 }

@@ -26,6 +26,8 @@ use crate::{AuthError, Caller, Gateway};
 const WAIT_FOR_FIRST: Duration = Duration::from_secs(10);
 /// How often a call that another process has under way is looked at.
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
+/// How often, so that it is as long as the wait for a first call in this process.
+const LOOKS: u32 = 50;
 /// How often a decision is made again because rules changed meanwhile.
 const STALE_TRIES: u32 = 3;
 
@@ -528,9 +530,8 @@ impl Gateway {
 
     /// Answers a call whose key was used before: as it was answered then, or not at all.
     async fn replay(&self, call: &ToolCall, known: StoredCall) -> Result<Submitted, SubmitError> {
-        let since = self.clock.uptime();
         let mut known = known;
-        loop {
+        for _ in 0..=LOOKS {
             if known.request_digest != call.request_digest {
                 return Err(SubmitError::KeyReused);
             }
@@ -543,14 +544,12 @@ impl Gateway {
                     return self.replayed(&answer, &receipt, erased, &call.request_id);
                 }
                 StoredCallState::Running => {
-                    if self.clock.uptime().saturating_sub(since) >= WAIT_FOR_FIRST {
-                        return Err(SubmitError::InProgress);
-                    }
                     self.timer.sleep(LOOK_AGAIN).await;
                     known = self.find_call(call).await?.ok_or(SubmitError::InProgress)?;
                 }
             }
         }
+        Err(SubmitError::InProgress)
     }
 
     fn replayed(

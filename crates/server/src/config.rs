@@ -32,7 +32,7 @@ impl ConfigError {
 /// Where records are kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StoreUrl {
-    /// `sqlite:PATH`: the embedded store, a file that this process alone uses.
+    /// `sqlite:FOLDER`: the embedded store, a folder that one process at a time uses.
     Sqlite(PathBuf),
 }
 
@@ -190,7 +190,7 @@ impl Reader<'_> {
             }
             // The address of a database may hold a password: it is not repeated.
             _ => Err(ConfigError::new(format!(
-                "{source} must be `sqlite:PATH`, such as `sqlite:/var/lib/relynt/relynt.db`"
+                "{source} must be `sqlite:FOLDER`, such as `sqlite:/var/lib/relynt`"
             ))),
         }
     }

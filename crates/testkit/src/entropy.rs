@@ -24,6 +24,12 @@ impl SeededEntropy {
     }
 }
 
+impl Default for SeededEntropy {
+    fn default() -> Self {
+        Self::new(1)
+    }
+}
+
 impl Entropy for SeededEntropy {
     fn fill(&self, buffer: &mut [u8]) -> Result<(), EntropyError> {
         for chunk in buffer.chunks_mut(8) {

@@ -143,6 +143,16 @@ impl TestGateway {
         }
     }
 
+    /// A gateway without any organization.
+    pub async fn empty() -> Gateway {
+        let folder = TempDir::new().expect("a folder");
+        let clock = Arc::new(FixedClock::default());
+        let entropy = Arc::new(SeededEntropy::default());
+        let connectors = FakeConnectors::default();
+        let (_, _, parts) = parts(folder.path(), &clock, &entropy, &connectors);
+        Gateway::open(parts, true).await.expect("the gateway opens")
+    }
+
     /// Ends this gateway without a word, as a crash does, and starts another on its folder.
     pub async fn restart(self) -> Self {
         let Self { gateway, store, inner, connectors, clock, entropy, folder, .. } = self;

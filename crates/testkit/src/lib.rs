@@ -6,9 +6,15 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod clock;
+mod connectors;
 pub mod contract;
 mod entropy;
+mod faults;
+mod gateway;
 pub mod sample;
 
 pub use clock::FixedClock;
+pub use connectors::{Behaviour, FakeConnectors, Seen};
 pub use entropy::{NoEntropy, SeededEntropy};
+pub use faults::{Failure, FaultyStore};
+pub use gateway::{HastyTimer, PlainAnswers, TestGateway};

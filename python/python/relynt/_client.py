@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import warnings
 
 from . import _native
@@ -89,6 +90,7 @@ class RelyntClient:
         del agent_secret
         if fault is not None:
             raise ValueError(fault)
+        _import_ahead()
         self._timeout_s = float(timeout_s)
         self._max_retries = max_retries
         self._agent_id = os.environ.get("RELYNT_AGENT_ID") or None
@@ -336,6 +338,15 @@ class RelyntClient:
 
     def __reduce__(self) -> str | tuple[Any, ...]:
         raise TypeError("a RelyntClient cannot be pickled or copied: it holds a secret")
+
+
+def _import_ahead() -> None:
+    """Imports now what a call will need, rather than in the middle of one: a process that is
+    forked off while another thread imports a module can never import that module."""
+    from . import _wire as _wire
+
+    if "asyncio" in sys.modules:
+        from . import _aio as _aio
 
 
 def _check(

@@ -93,7 +93,7 @@ pub(crate) fn run(
 pub(crate) fn refused(error: &AdminError) -> Failure {
     let text = match error {
         AdminError::Invalid(faults) => {
-            let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
+            let faults: Vec<String> = faults.iter().map(|fault| fault.detail.clone()).collect();
             faults.join("; ")
         }
         other => other.to_string(),

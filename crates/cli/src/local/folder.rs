@@ -37,7 +37,7 @@ pub(crate) fn prepare(folder: &Path, entropy: &dyn Entropy) -> Result<(), Failur
     entropy
         .fill(bytes.as_mut())
         .map_err(|error| Failure::usage(error.to_string()))?;
-    write_key(folder, &key, &bytes)
+    write_key(folder, &key, bytes.as_slice())
         .map_err(|error| Failure::file("write", key.display(), &error))
 }
 

@@ -6,6 +6,7 @@ mod approvals;
 mod changes;
 mod execution;
 mod idempotency;
+mod readiness;
 
 /// Rules that the tests share: `ask` needs a person, `act` is allowed, the rest is denied.
 pub(crate) const RULES: &str = r#"[
