@@ -100,7 +100,7 @@ def test_activation_takes_effect_at_once_and_rollback_is_activating_an_older_ver
     [
         ([rule("a", "allow", conditions={"deny_feild": ["x"]})], "/rules/0/conditions/deny_feild"),
         ([rule("a", "allow"), rule("b", "maybe")], "/rules/1/decision"),
-        ([rule("a", "deny", conditions={"max_amount_change": 5})], "/rules/0/conditions/max_amount_change"),
+        ([rule("a", "deny", conditions={"max_amount_change": 5})], "/rules/0/conditions"),
         ([rule("a", "allow", agents=[])], "/rules/0/agents"),
         ([rule("a", "allow", when="true")], "/rules/0/when"),
         ([rule("a", "allow", id="same"), rule("b", "allow", id="same")], "/rules/1/id"),

@@ -165,18 +165,8 @@ def first_organization(gateway: Gateway) -> Organization:
 
 def second_organization(gateway: Gateway) -> Organization:
     """One more organization in the folder of a gateway that is not running."""
-    made = relynt(
-        "organizations",
-        "create",
-        fresh("Second"),
-        "--owner",
-        f"{fresh('owner')}@example.com",
-        "--json",
-        environment={
-            "RELYNT_STORE_URL": f"sqlite:{gateway.data}",
-            "RELYNT_MASTER_KEY_FILE": str(gateway.data / "master.key"),
-        },
-    )
+    name, owner = fresh("Second"), f"{fresh('owner')}@example.com"
+    made = relynt("organizations", "create", name, "--owner", owner, "--data", str(gateway.data), "--json")
     assert made.returncode == 0, made.stderr
     said = json.loads(made.stdout)
     return Organization(gateway, said["organization_id"], said["access_token"])

@@ -335,7 +335,8 @@ def read_request(
     head, _, rest = buffered.partition(b"\r\n\r\n")
     first, *lines = head.decode("latin-1").split("\r\n")
     headers = {
-        name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)
+        name.lower(): value.strip()
+        for name, _, value in (line.partition(":") for line in lines)
     }
     length = int(headers.get("content-length", "0"))
     while len(rest) < length:

@@ -190,7 +190,9 @@ def test_sync_and_async_mix_in_one_client(fake: FakeGateway, run: Runner) -> Non
     client = connect(fake)
 
     async def main() -> None:
-        pair = await asyncio.gather(ask(client), asyncio.to_thread(client.request_action, "a", "r"))
+        pair = await asyncio.gather(
+            ask(client), asyncio.to_thread(client.request_action, "a", "r")
+        )
         assert len(pair) == 2
 
     run(main())

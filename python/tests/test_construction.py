@@ -41,7 +41,9 @@ def test_bad_addresses_are_refused(url: Any) -> None:
         RelyntClient(url, SECRET)
 
 
-@pytest.mark.parametrize("secret", ["", None, 7, b"x", "a b", "a\r\nb", "ä", "\ud800", "a" * 5000])
+@pytest.mark.parametrize(
+    "secret", ["", None, 7, b"x", "a b", "a\r\nb", "ä", "\ud800", "a" * 5000]
+)
 def test_bad_secrets_are_refused_and_not_shown(secret: Any) -> None:
     with pytest.raises(ValueError, match="agent_secret") as caught:
         RelyntClient("https://gateway.example", secret)
@@ -136,7 +138,9 @@ def test_plain_http_to_another_machine_warns_once() -> None:
     assert caught[0].filename == __file__
 
 
-@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "127.1.2.3", "[::1]", "a.localhost"])
+@pytest.mark.parametrize(
+    "host", ["localhost", "127.0.0.1", "127.1.2.3", "[::1]", "a.localhost"]
+)
 def test_plain_http_to_this_machine_does_not_warn(host: str) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -149,7 +153,9 @@ def test_https_does_not_warn() -> None:
         RelyntClient("https://gateway.example", SECRET)
 
 
-def test_closed_client_refuses_calls_and_closes_twice(fake: FakeGateway, caller: Caller) -> None:
+def test_closed_client_refuses_calls_and_closes_twice(
+    fake: FakeGateway, caller: Caller
+) -> None:
     client = connect(fake)
     with client as entered:
         assert entered is client

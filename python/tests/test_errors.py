@@ -184,7 +184,10 @@ BROKEN: list[tuple[str, Reply]] = [
     ("in a chunk", cut(encode(200, decision_body(), chunked=True)[:-30])),
     ("before the last chunk", cut(encode(200, decision_body(), chunked=True)[:-5])),
     ("with garbage", cut(b"SSH-2.0-OpenSSH_9.2\r\n")),
-    ("with two lengths", cut(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n")),
+    (
+        "with two lengths",
+        cut(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n"),
+    ),
     ("as 101", cut(b"HTTP/1.1 101 Switching Protocols\r\n\r\n")),
 ]
 
@@ -336,7 +339,9 @@ def test_answer_without_end_is_refused(fake: FakeGateway, caller: Caller) -> Non
 def test_approval_whose_execution_did_not_succeed_is_an_error(
     fake: FakeGateway, caller: Caller, status: str
 ) -> None:
-    fake.say(approval(execution={"execution_id": "e", "status": status}, performed_by="gateway"))
+    fake.say(
+        approval(execution={"execution_id": "e", "status": status}, performed_by="gateway")
+    )
     with connect(fake) as client, pytest.raises(RequestError) as caught:
         caller.poll(client, APPROVAL)
     error = caught.value

@@ -72,7 +72,7 @@ def sent(fake: FakeGateway, payload: Any) -> Any:
     ("value", "expected"),
     [
         ("text", "text"),
-        ("ümläut \U0001f600 \u2028 \x00 \"\\", "ümläut \U0001f600 \u2028 \x00 \"\\"),
+        ('ümläut \U0001f600 \u2028 \x00 "\\', 'ümläut \U0001f600 \u2028 \x00 "\\'),
         (True, True),
         (False, False),
         (None, None),

@@ -130,9 +130,7 @@ def test_ctrl_c_ends_a_retry_wait_and_a_connect(fake: FakeGateway, python: str) 
     assert time.monotonic() - sent < 5
 
 
-def test_other_signal_handlers_run_and_the_call_goes_on(
-    fake: FakeGateway, python: str
-) -> None:
+def test_other_signal_handlers_run_and_the_call_goes_on(fake: FakeGateway, python: str) -> None:
     go = threading.Event()
     fake.say(after(go, ALLOW))
     code = """
@@ -186,7 +184,9 @@ def test_client_works_on_both_sides_of_a_fork(fake: FakeGateway, python: str) ->
         by_connection.setdefault(request.connection, set()).add(request.json()["resource"])
     # A child never speaks on a connection of its parent.
     for resources in by_connection.values():
-        assert not ({"child", "grandchild"} & resources and resources & {"r", "parent", "after"})
+        assert not (
+            {"child", "grandchild"} & resources and resources & {"r", "parent", "after"}
+        )
     assert len(fake.requests) == 2 + 4 * 4 + 2 + 2
     assert len(set(fake.keys())) == len(fake.requests)
 

@@ -130,7 +130,9 @@ def test_decision_is_passed_through_as_text(
 
 def test_missing_and_odd_optional_fields_are_none(fake: FakeGateway, caller: Caller) -> None:
     fake.say(
-        answer(200, {"decision": "deny", "receipt_id": RECEIPT, "reason": 7, "tool_response": []})
+        answer(
+            200, {"decision": "deny", "receipt_id": RECEIPT, "reason": 7, "tool_response": []}
+        )
     )
     with connect(fake) as client:
         assert caller.request(client) == ActionResult("deny", RECEIPT)

@@ -99,11 +99,6 @@ impl Api {
         })
     }
 
-    /// The address, as it was given.
-    pub(crate) fn base_url(&self) -> &str {
-        &self.base_url
-    }
-
     /// Whether the token crosses a network unencrypted.
     pub(crate) fn is_exposed(&self) -> bool {
         self.management.is_exposed()

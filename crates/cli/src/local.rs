@@ -5,12 +5,14 @@ pub(crate) mod log;
 pub(crate) mod serving;
 pub(crate) mod signals;
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use relynt_server::{
     Config, Installation, InstallationError, InstallationOptions, MasterKey, StoreUrl,
 };
+use relynt_store::OpenError;
 use zeroize::Zeroizing;
 
 use self::folder::{DATABASE, KEY};
@@ -107,8 +109,18 @@ pub(crate) fn master_key(config: &Config) -> Result<MasterKey, Failure> {
 pub(crate) async fn open(
     config: &Config,
     plain_http: bool,
-    own_listeners: Vec<std::net::SocketAddr>,
+    own_listeners: Vec<SocketAddr>,
 ) -> Result<Installation, Failure> {
+    let opened = install(config, plain_http, own_listeners).await?;
+    opened.map_err(|error| cannot_open(&error))
+}
+
+/// As [`open`], for whoever looks into what is wrong.
+pub(crate) async fn install(
+    config: &Config,
+    plain_http: bool,
+    own_listeners: Vec<SocketAddr>,
+) -> Result<Result<Installation, InstallationError>, Failure> {
     let key = master_key(config)?;
     let options = InstallationOptions {
         folder: store_folder(config),
@@ -117,7 +129,7 @@ pub(crate) async fn open(
         plain_http,
         own_listeners,
     };
-    Installation::open(options).await.map_err(|error| cannot_open(&error))
+    Ok(Installation::open(options).await)
 }
 
 /// Every cause on the one line.
@@ -130,6 +142,9 @@ pub(crate) fn cannot_open(error: &InstallationError) -> Failure {
             text = format!("{text}: {more}");
         }
         cause = error.source();
+    }
+    if let InstallationError::Store(OpenError::Locked { .. }) = error {
+        text.push_str(": stop it first");
     }
     Failure::new(Exit::No, text)
 }

@@ -78,7 +78,7 @@ impl Gateway {
         act: Act<'_>,
         build: impl Fn(&Arc<Snapshot>) -> Result<Change, AdminError>,
     ) -> Result<Arc<Snapshot>, AdminError> {
-        let mut person = person.clone();
+        let mut person = self.person_again(person)?;
         for _ in 0..STALE_TRIES {
             person.require(Role::Admin, Scope::Manage)?;
             let snapshot = Arc::clone(&person.snapshot);

@@ -120,7 +120,7 @@ impl Gateway {
         person: &Person,
         vote: DecideApproval,
     ) -> Result<Option<Tail>, ResolveError> {
-        let mut person = person.clone();
+        let mut person = self.person_again(person)?;
         for _ in 0..STALE_TRIES {
             person.require(Role::Approver, Scope::ApprovalsDecide)?;
             let organization = person.organization();

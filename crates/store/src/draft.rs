@@ -44,13 +44,13 @@ mod tests {
 
     #[test]
     fn a_draft_reads_back() {
-        let draft = sample::Receipts::new(1).draft();
+        let draft = sample::Maker::new(1).draft();
         assert_eq!(read(&write(&draft).unwrap()).unwrap(), draft);
     }
 
     #[test]
     fn a_draft_that_could_never_be_signed_is_refused() {
-        let mut draft = sample::Receipts::new(1).draft();
+        let mut draft = sample::Maker::new(1).draft();
         draft.reason = "x".repeat(RECORD_MAX);
         assert_eq!(write(&draft), Err(DraftError));
     }

@@ -1,5 +1,7 @@
 from typing import Final, final
 
+__all__ = ["ENVIRONMENT", "VERSION", "Completions", "Core", "Task", "exiting", "uuid7"]
+
 ENVIRONMENT: Final[tuple[str, ...]]
 VERSION: Final[str]
 

@@ -7,7 +7,7 @@ import sys
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from typing import Any
+    from typing import Any, TypeGuard
 
 # Beyond, neighbouring integers are the same double: policy and target could read two numbers.
 _LARGEST = 2**53 - 1
@@ -40,18 +40,18 @@ def convert(payload: object) -> dict[str, Any] | None:
         path = "".join(reversed(fault.path))
         kind, text = fault.kind, fault.text
     else:
-        if isinstance(value, dict):
+        if _is_object(value):
             return value
         path, kind, text = "", TypeError, f"{_name(payload)} is not a JSON object"
     raise kind(f"payload{path}: {text}")
 
 
-def _value(value: object, depth: int) -> Any:
-    kind = type(value)
+def _value(value: Any, depth: int) -> Any:
+    kind = _kind(value)
     if kind is str or kind is bool or value is None:
         return value
     if kind is int:
-        if -_LARGEST <= value <= _LARGEST:  # type: ignore[operator]
+        if -_LARGEST <= value <= _LARGEST:
             return value
         raise _Fault(
             ValueError,
@@ -64,10 +64,14 @@ def _value(value: object, depth: int) -> Any:
     if depth > _DEEPEST:
         raise _Fault(ValueError, f"nested more than {_DEEPEST} levels deep, or in itself")
     if kind is dict:
-        return _object(value.items(), depth)  # type: ignore[attr-defined]
+        return _object(value.items(), depth)
     if kind is list or kind is tuple:
-        return _array(value, depth)  # type: ignore[arg-type]
+        return _array(value, depth)
     return _other(value, depth)
+
+
+def _kind(value: object) -> type[object]:
+    return type(value)
 
 
 def _object(items: Iterable[tuple[object, object]], depth: int) -> dict[str, Any]:
@@ -97,20 +101,16 @@ def _array(items: Iterable[object], depth: int) -> list[Any]:
     return converted
 
 
-def _key(key: object) -> str:
-    enum = sys.modules.get("enum")
-    if enum is not None and isinstance(key, enum.Enum):
+def _key(key: Any) -> str:
+    if _is(key, "enum", "Enum"):
         key = key.value
     if isinstance(key, str):
         return str.__str__(key)
     raise _Fault(TypeError, f"a key is {_name(key)}, not str")
 
 
-def _other(value: object, depth: int) -> Any:
-    """Types whose modules are only looked at if something has imported them already."""
-    modules = sys.modules
-    enum = modules.get("enum")
-    if enum is not None and isinstance(value, enum.Enum):
+def _other(value: Any, depth: int) -> Any:
+    if _is(value, "enum", "Enum"):
         return _value(value.value, depth + 1)
     if isinstance(value, str):
         return str.__str__(value)
@@ -118,34 +118,46 @@ def _other(value: object, depth: int) -> Any:
         return _value(int.__index__(value), depth)
     if isinstance(value, float):
         return _value(float.__float__(value), depth)
-    if isinstance(value, (list, tuple)):
+    if _is_array(value):
         return _array(value, depth)
     if _is_mapping(value):
         return _object(value.items(), depth)
-    decimal = modules.get("decimal")
-    if decimal is not None and isinstance(value, decimal.Decimal):
+    if _is(value, "decimal", "Decimal"):
         if not value.is_finite():
             raise _Fault(ValueError, "NaN and Infinity are not JSON")
         # A plain decimal string: exact, and the policy reads it as the number that it is.
         return format(value, "f")
-    datetime = modules.get("datetime")
-    if datetime is not None and isinstance(value, datetime.datetime):
+    if _is(value, "datetime", "datetime"):
         return value.isoformat()
-    uuid = modules.get("uuid")
-    if uuid is not None and isinstance(value, uuid.UUID):
+    if _is(value, "uuid", "UUID"):
         return str(value)
-    dataclasses = modules.get("dataclasses")
+    dataclasses = sys.modules.get("dataclasses")
     is_instance = not isinstance(value, type)
     if dataclasses is not None and is_instance and dataclasses.is_dataclass(value):
-        fields = dataclasses.fields(value)  # type: ignore[arg-type]
-        return _object([(f.name, getattr(value, f.name)) for f in fields], depth)
+        fields = dataclasses.fields(value)
+        return _object([(field.name, getattr(value, field.name)) for field in fields], depth)
     raise _Fault(TypeError, f"{_name(value)} has no JSON form")
 
 
-def _is_mapping(value: object) -> bool:
+def _is(value: object, module: str, name: str) -> bool:
+    """Whether it is of a type whose module is not imported for that: if nothing else has, there
+    is no such value."""
+    found = sys.modules.get(module)
+    return found is not None and isinstance(value, getattr(found, name))
+
+
+def _is_mapping(value: object) -> TypeGuard[Mapping[object, object]]:
     from collections.abc import Mapping
 
     return isinstance(value, Mapping)
+
+
+def _is_array(value: object) -> TypeGuard[list[object] | tuple[object, ...]]:
+    return isinstance(value, (list, tuple))
+
+
+def _is_object(value: object) -> TypeGuard[dict[str, Any]]:
+    return isinstance(value, dict)
 
 
 def _name(value: object) -> str:
@@ -157,16 +169,14 @@ def find_surrogate(value: object, path: str) -> str | None:
     if isinstance(value, str):
         return path if any("\ud800" <= c <= "\udfff" for c in value) else None
     pairs: list[tuple[str, object]] = []
-    if isinstance(value, dict):
-        members: Mapping[str, object] = value
-        for key, item in members.items():
+    if _is_object(value):
+        for key, item in value.items():
             if find_surrogate(key, "key"):
                 return f"{path}[{key!r}]"
             name = f".{key}" if key.isidentifier() else f"[{key!r}]"
             pairs.append((name, item))
-    elif isinstance(value, list):
-        items: list[object] = value
-        pairs = [(f"[{index}]", item) for index, item in enumerate(items)]
+    elif _is_array(value):
+        pairs = [(f"[{index}]", item) for index, item in enumerate(value)]
     for name, item in pairs:
         found = find_surrogate(item, path + name)
         if found:

@@ -16,7 +16,7 @@ from ._types import ActionResult, ApprovalResult
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, TypeGuard
 
     from ._native import _Answered
 
@@ -61,7 +61,12 @@ def action_result(answered: _Answered, key: str) -> ActionResult:
     members = _members(body)
     if members is not None:
         decision, receipt_id = members.get("decision"), members.get("receipt_id")
-        if decision and receipt_id and isinstance(decision, str) and isinstance(receipt_id, str):
+        if (
+            decision
+            and receipt_id
+            and isinstance(decision, str)
+            and isinstance(receipt_id, str)
+        ):
             return ActionResult(
                 decision=decision,
                 receipt_id=receipt_id,
@@ -89,8 +94,8 @@ def approval_result(answered: _Answered, approval_id: str) -> ApprovalResult:
     if outcome != _ANSWER or status != 200:
         raise _failure(answered, None)
     members = _members(body)
-    state = members and _text(members, "status")
-    if not members or not state:
+    state = _text(members, "status") if members is not None else None
+    if members is None or not state:
         raise _invalid(answered, members, "`status`")
     receipt_id = _text(members, "final_receipt_id") or _text(members, "receipt_id")
     execution = _object(members, "execution")
@@ -167,7 +172,7 @@ def _members(body: bytes) -> dict[str, Any] | None:
         value = _decode(body.decode())
     except (ValueError, RecursionError):
         return None
-    return value if isinstance(value, dict) else None
+    return value if _is_object(value) else None
 
 
 def _text(members: dict[str, Any], name: str) -> str | None:
@@ -177,4 +182,8 @@ def _text(members: dict[str, Any], name: str) -> str | None:
 
 def _object(members: dict[str, Any], name: str) -> dict[str, Any] | None:
     value = members.get(name)
-    return value if isinstance(value, dict) else None
+    return value if _is_object(value) else None
+
+
+def _is_object(value: object) -> TypeGuard[dict[str, Any]]:
+    return isinstance(value, dict)

@@ -4,6 +4,7 @@
 //! so that each has a test in which it fails.
 
 mod finding;
+mod local;
 mod remote;
 
 use clap::Args;
@@ -11,6 +12,7 @@ use clap::Args;
 use self::finding::{Finding, Health};
 use crate::api::Gateway;
 use crate::failure::{Exit, Failure};
+use crate::local::Place;
 use crate::output::Output;
 use crate::outside::Outside;
 
@@ -18,6 +20,8 @@ use crate::outside::Outside;
 pub(crate) struct Arguments {
     #[command(flatten)]
     gateway: Gateway,
+    #[command(flatten)]
+    place: Place,
 }
 
 pub(crate) fn run(
@@ -25,7 +29,15 @@ pub(crate) fn run(
     outside: &Outside,
     output: &mut Output,
 ) -> Result<Exit, Failure> {
-    let findings = remote::check(&arguments.gateway, outside)?;
+    // An installation is named, a gateway, or both.
+    let mut findings = Vec::new();
+    let here = arguments.place.is_named(outside);
+    if here {
+        findings.extend(local::check(&arguments.place, outside)?);
+    }
+    if arguments.gateway.url.is_some() || !here {
+        findings.extend(remote::check(&arguments.gateway, outside)?);
+    }
     report(&findings, output)
 }
 

@@ -132,7 +132,7 @@ impl Gateway {
             check_agent(snapshot, &agent)?;
             Ok(agent)
         };
-        let detail = texts(&changed(&person.snapshot)?);
+        let detail = texts(&changed(&self.person_again(person)?.snapshot)?);
         let act = Act {
             name: "agent.update",
             subject: id.to_string(),

@@ -78,7 +78,7 @@ impl Gateway {
             self.check_callable(snapshot, &record)?;
             Ok(record)
         };
-        let detail = detail(&changed(&person.snapshot)?.definition);
+        let detail = detail(&changed(&self.person_again(person)?.snapshot)?.definition);
         let act = Act {
             name: "connector.update",
             subject: id.to_string(),

@@ -26,6 +26,7 @@ impl Gateway {
     ) -> Result<PolicyView, AdminError> {
         let now = self.clock.now();
         let note = check_note(note)?;
+        let person = &self.person_again(person)?;
         let snapshot = &person.snapshot;
         let policy = Policy::parse(rules, &|id| snapshot.agent(*id).is_some())
             .map_err(AdminError::Invalid)?;
@@ -84,6 +85,7 @@ impl Gateway {
     ) -> Result<PolicyView, AdminError> {
         let at = self.clock.now();
         let note = check_note(note)?;
+        let person = &self.person_again(person)?;
         let organization = person.organization();
         let row = self
             .store

@@ -121,7 +121,7 @@ impl Gateway {
         act: Act<'_>,
         build: impl Fn(&Snapshot) -> Result<Change, AdminError>,
     ) -> Result<(), AdminError> {
-        let mut person = person.clone();
+        let mut person = self.person_again(person)?;
         for _ in 0..super::STALE_TRIES {
             person.require(Role::Viewer, Scope::Manage)?;
             let change = build(&person.snapshot)?;

@@ -1,7 +1,9 @@
 //! "agent-specific rule: a UUID is an agent (must exist), anything else a tag; an empty list is
 //! refused"
 
-use crate::support::{AGENT, NOBODY, ask_as, faults, policy, word};
+use relynt_policy::Policy;
+
+use crate::support::{AGENT, NOBODY, ask_as, faults, json, policy, word};
 
 fn rules(agents: &str) -> String {
     format!(r#"[{{"action":"*","resource_pattern":"*","agents":[{agents}],"decision":"allow"}}]"#)
@@ -97,4 +99,24 @@ fn lists_that_would_protect_nothing_are_refused() {
         faults(r#"[{"action":"*","resource_pattern":"*","agents":null,"decision":"allow"}]"#),
         ["/rules/0/agents: must be a list, not null"]
     );
+}
+
+#[test]
+fn every_agent_of_a_long_list_is_found() {
+    let id = |n: u8| relynt_domain::AgentId::from_bytes([n; 16]).to_string();
+    // In no order.
+    let listed: Vec<String> = [7, 3, 9, 1, 5].map(|n| format!(r#""{}""#, id(n))).to_vec();
+    let policy = Policy::parse(&json(&rules(&listed.join(","))), &|_| true).unwrap();
+    for n in 0..=10 {
+        let verdict = if [1, 3, 5, 7, 9].contains(&n) {
+            "allow"
+        } else {
+            "deny"
+        };
+        assert_eq!(
+            word(&ask_as(&policy, &id(n), &[], ("read", "crm:1", ""))),
+            verdict,
+            "{n}"
+        );
+    }
 }

@@ -33,6 +33,13 @@ fn the_reason_names_the_rule_and_every_condition_that_fires() {
             "rule 1 requires approval: amount differs from previous_amount by more than 10000 \
              (max_amount_change)",
         ),
+        // The amount itself is at the limit, not above it.
+        (
+            &format!(r#""decision":"allow",{ALL}"#),
+            r#"{"amount":10000,"previous_amount":-1}"#,
+            "rule 1 requires approval: amount differs from previous_amount by more than 10000 \
+             (max_amount_change)",
+        ),
         (
             &format!(r#""decision":"allow",{ALL}"#),
             r#"{"amount":"much","stage":7}"#,

@@ -168,15 +168,10 @@ impl Writer {
         let mut group = Vec::with_capacity(MAX_GROUP);
         while let Some(first) = self.next() {
             group.push(first);
-            if !self.work(&mut group) {
-                // What waits is told at once; what comes later finds the channel closed.
-                while let Ok(message) = self.receiver.try_recv() {
-                    if let Message::Run(command) = message {
-                        self.stats.taken();
-                        command.answer(Err(StoreError::Closed));
-                    }
-                }
-                self.failed.send_replace(true);
+            // The checkpointer's syncs count as well.
+            let sound = !*self.failed.borrow() && self.work(&mut group);
+            if !sound {
+                self.give_up(group);
                 return;
             }
             self.bound_log();
@@ -186,6 +181,20 @@ impl Writer {
         {
             tracing::warn!("the write-ahead log was left for the next start: {error}");
         }
+    }
+
+    /// Tells everybody who waits; who comes later finds the channel closed.
+    fn give_up(self, group: Vec<Box<dyn Command>>) {
+        for command in group {
+            command.answer(Err(StoreError::Closed));
+        }
+        while let Ok(message) = self.receiver.try_recv() {
+            if let Message::Run(command) = message {
+                self.stats.taken();
+                command.answer(Err(StoreError::Closed));
+            }
+        }
+        self.failed.send_replace(true);
     }
 
     /// The next command to begin a group with; none once it is time to end.
@@ -353,3 +362,6 @@ fn answer_failed(command: Box<dyn Command>, failure: Failure) -> bool {
     command.answer(Err(failure.into()));
     true
 }
+
+#[cfg(test)]
+mod tests;

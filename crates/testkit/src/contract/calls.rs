@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
 use relynt_domain::{ChangeNumber, Decision, ExecutionStatus, OrganizationId, ReceiptId};
 use relynt_gateway::ports::{
     ClosedOutcome, Decide, DecideError, Decided, Plan, Recorded, Seen, Store, StoredCall,
@@ -227,7 +227,7 @@ pub async fn the_first_outcome_wins(store: &dyn Store) {
     second.execution.status = ExecutionStatus::Unknown;
     second.tool_response = Some("{\"deal\":\"lost\"}".to_owned());
     let (one, two) =
-        futures_util::join!(store.record_outcome(first.clone()), store.record_outcome(second));
+        join(store.record_outcome(first.clone()), store.record_outcome(second)).await;
     assert!(matches!(one.unwrap(), ClosedOutcome::Closed));
     assert!(matches!(two.unwrap(), ClosedOutcome::AlreadyClosed));
     let execution =

@@ -162,7 +162,7 @@ fn keys(status: u16, body: &[u8], here: Timestamp) -> Finding {
     if usable.next().is_none() {
         return Finding::fail("keys", "every public key has ended", advice);
     }
-    Finding::ok("keys", format!("{} public keys are served", set.len()))
+    Finding::ok("keys", format!("public keys served: {}", set.len()))
 }
 
 fn no_token() -> Finding {
@@ -237,7 +237,7 @@ fn connectors(list: Result<Vec<Value>, Failure>) -> Finding {
             );
         }
     }
-    Finding::ok("connectors", format!("{} connectors", list.len()))
+    Finding::ok("connectors", format!("looked at: {}", list.len()))
 }
 
 /// Loopback only: what stays on the machine needs no encryption.

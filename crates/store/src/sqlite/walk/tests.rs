@@ -1,0 +1,111 @@
+use std::sync::Arc;
+
+use relynt_domain::Decision;
+use relynt_gateway::ports::{Ledger as _, ReceiptFilter, Store};
+use relynt_ledger::Receipt;
+use relynt_testkit::SeededEntropy;
+use relynt_testkit::sample::Tenant;
+use tempfile::TempDir;
+use zeroize::Zeroizing;
+
+use super::*;
+use crate::{OpenOptions, SqliteStore};
+
+async fn store_with(receipts: usize) -> (TempDir, Arc<SqliteStore>, Tenant, Vec<ReceiptId>) {
+    let folder = tempfile::tempdir().unwrap();
+    let entropy = Arc::new(SeededEntropy::new(1));
+    let options = OpenOptions::new(folder.path(), Zeroizing::new([7; 32]), entropy);
+    let store = SqliteStore::open(options).unwrap();
+    let tenant = Tenant::create(&*store as &dyn Store, "walk").await;
+    let mut ids = Vec::new();
+    for _ in 0..receipts {
+        ids.push(tenant.record(&*store, &tenant.call(), Decision::Allow).await.id);
+    }
+    ids.reverse();
+    (folder, store, tenant, ids)
+}
+
+fn ids(page: &ReceiptPage) -> Vec<ReceiptId> {
+    let id = |bytes: &Vec<u8>| Receipt::from_bytes(bytes).unwrap().record().receipt_id.clone();
+    page.receipts.iter().map(|bytes| id(bytes).parse().unwrap()).collect()
+}
+
+async fn run(store: &SqliteStore, walk: Walk) -> ReceiptPage {
+    store.walks.read(move |reader| walk.run(reader)).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_search_that_costs_too_much_says_where_it_was() {
+    let (_folder, store, tenant, all) = store_with(7).await;
+    // Only the oldest receipt is searched for.
+    let filter =
+        ReceiptFilter { search: Some(all[6].to_string()), ..ReceiptFilter::default() };
+    let mut after = None;
+    let mut pages = Vec::new();
+    loop {
+        let page = Page { after, limit: 5 };
+        let mut walk = Walk::new(tenant.organization, filter.clone(), page);
+        assert!(walk.is_long());
+        walk.bounds.rows = 3;
+        let page = run(&store, walk).await;
+        after = page.next;
+        pages.push(ids(&page));
+        if after.is_none() {
+            break;
+        }
+    }
+    assert_eq!(pages, [vec![], vec![], vec![all[6]]]);
+}
+
+#[tokio::test]
+async fn a_list_in_many_transactions_is_the_same_list() {
+    let (_folder, store, tenant, all) = store_with(7).await;
+    let filters = [
+        ReceiptFilter::default(),
+        ReceiptFilter { agent: Some(tenant.agent), ..ReceiptFilter::default() },
+        ReceiptFilter { search: Some("deal".to_owned()), ..ReceiptFilter::default() },
+    ];
+    for filter in filters {
+        let page = Page { after: None, limit: 50 };
+        let mut walk = Walk::new(tenant.organization, filter, page);
+        walk.bounds.transaction = Duration::ZERO;
+        let page = run(&store, walk).await;
+        assert_eq!(ids(&page), all);
+        assert!(page.next.is_none());
+    }
+}
+
+#[tokio::test]
+async fn time_that_is_up_ends_a_list_after_a_row() {
+    let (_folder, store, tenant, all) = store_with(3).await;
+    let page = Page { after: None, limit: 50 };
+    let mut walk = Walk::new(tenant.organization, ReceiptFilter::default(), page);
+    walk.bounds.time = Duration::ZERO;
+    let page = run(&store, walk).await;
+    assert_eq!(ids(&page), all[..1]);
+    assert_eq!(page.next.unwrap().1, *all[0].as_bytes());
+}
+
+#[tokio::test]
+async fn a_read_that_takes_too_long_is_broken_off() {
+    let (_folder, store, ..) = store_with(0).await;
+    let endless = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n)
+        SELECT count(*) FROM n";
+    let read = store
+        .points
+        .read(move |reader| Ok(reader.connection().query_one(endless, [], |row| row.get::<_, i64>(0))?))
+        .await;
+    let error = read.unwrap_err().to_string();
+    assert_eq!(error, "the store failed: reading took too long");
+}
+
+#[tokio::test]
+async fn a_read_that_panics_takes_no_thread_with_it() {
+    let (_folder, store, tenant, all) = store_with(1).await;
+    for _ in 0..10 {
+        let broken = store.points.read(|_| -> Result<(), Failure> { panic!("broken") }).await;
+        assert!(broken.is_err());
+    }
+    let found = store.find_receipt(tenant.organization, all[0]).await.unwrap();
+    assert!(found.is_some());
+}
