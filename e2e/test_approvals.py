@@ -148,7 +148,7 @@ def test_a_waiting_caller_sees_the_decision_within_250_ms(organization: Organiza
 
         waiting = threading.Thread(target=wait)
         waiting.start()
-        until(lambda: "/v1/approvals/" in organization.gateway.logged(), "the wait has arrived")
+        until(lambda: organization.gateway.metric("relynt_connections") >= 1, "the wait has arrived")
         assert waiting.is_alive()
         assert organization.decide(asked["approval_id"], decision).status == 200
         decided = time.monotonic()
@@ -169,7 +169,7 @@ def test_a_wait_ends_with_the_state_as_it_stands(agent: Agent) -> None:
 def test_a_wait_for_an_approved_call_lasts_until_its_execution_is_over(
     organization: Organization, agent: Agent, target: Target
 ) -> None:
-    organization.connector(target.url("/held/echo"), action="ask")
+    organization.connector(target.url("/held/echo"), action="ask", position=0)
     asked = agent.call("ask").json
     decider = threading.Thread(target=organization.decide, args=(asked["approval_id"], "approve"))
     decider.start()
@@ -228,10 +228,10 @@ def test_an_approval_does_not_outlive_the_connector_that_it_was_given_for(
                 200, "PATCH", path, {"base_url": target.url("/ok").replace("127.0.0.1", "localhost")}
             )
         case "route":
-            route = {"action": "ask_now", "resource": "thing:{id}", "method": "POST", "path": "/ok/{id}"}
-            organization.owner.must(200, "PATCH", path, {"routes": [route]})
+            route = {"resource": "thing:{id}", "method": "POST", "path": "/ok/{id}"}
+            organization.owner.must(200, "PATCH", path, {"routes": {"ask_now": route}})
         case "another connector":
-            organization.connector(target.url("/ok"), action="ask_now")
+            organization.connector(target.url("/ok"), action="ask_now", position=0)
         case "gone":
             assert organization.owner.ask("DELETE", path).status in (200, 204)
     organization.decide(asked["approval_id"], "approve")

@@ -77,7 +77,7 @@ def test_no_secret_and_no_payload_value_is_in_logs_database_metrics_or_answers(
         headers={"Authorization": f"Bearer {header}", "X-Api-Key": other_header},
     )
     organization.connector(target.url("/status/500/echo"), action="do_fail")
-    assert connector["headers"] == {"Authorization": "********", "X-Api-Key": "********"}
+    assert connector["headers"] == {"authorization": "********", "x-api-key": "********"}
 
     # Every way through: executed, denied for a field, asked, failed, refused before evaluation.
     done = agent.call("do", payload={"note": fields["note"], nested_key: 1})

@@ -109,14 +109,13 @@ def test_a_route_puts_the_parts_of_the_resource_into_the_path(
     organization: Organization, agent: Agent, target: Target
 ) -> None:
     route = {
-        "action": "do",
         "resource": "crm:deal:{id}",
         "method": "PUT",
         "path": "/ok/{id}",
         "query": {"by": "relynt"},
         "body": "payload",
     }
-    organization.connector(target.url(""), action="do", routes=[route])
+    organization.connector(target.url(""), action="do", routes={"do": route})
     assert agent.call("do", "crm:deal:a b", {"n": 1}).status == 200
     (request,) = target.seen()["requests"]
     assert (request["method"], request["path"]) == ("PUT", "/ok/a%20b?by=relynt")
@@ -139,8 +138,8 @@ def test_a_route_puts_the_parts_of_the_resource_into_the_path(
 def test_a_resource_that_does_not_fit_the_route_is_400_before_anything_happens(
     organization: Organization, agent: Agent, target: Target, resource: str
 ) -> None:
-    route = {"action": "do", "resource": "crm:deal:{id}", "method": "POST", "path": "/ok/{id}"}
-    organization.connector(target.url(""), action="do", routes=[route])
+    route = {"resource": "crm:deal:{id}", "method": "POST", "path": "/ok/{id}"}
+    organization.connector(target.url(""), action="do", routes={"do": route})
     check_problem(agent.call("do", resource), 400, "bad_request")
     assert target.count == 0
     assert organization.receipts(f"&agent_id={agent.id}") == []

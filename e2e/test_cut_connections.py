@@ -75,7 +75,7 @@ def test_a_cut_call_executes_once_and_its_key_reads_the_outcome(
 def test_a_client_that_leaves_while_the_target_works_does_not_end_the_call(
     gateway: Gateway, organization: Organization, agent: Agent, target: Target
 ) -> None:
-    organization.connector(target.url("/held/echo"), action="do")
+    organization.connector(target.url("/held/echo"), action="do", position=0)
     key = fresh("key")
     connection = wire.Connection(gateway.address)
     connection.send(tool_call(agent, key, VALUE))

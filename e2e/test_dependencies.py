@@ -38,7 +38,7 @@ EDGES = {
     "api": {"json", "domain"},
     "server": {"json", "domain", "policy", "ledger", "gateway", "egress", "store", "connectors", "api"},
     "client": {"json", "domain", "api"},
-    "cli": {"json", "domain", "policy", "ledger", "gateway", "api", "client", "server"},
+    "cli": {"json", "domain", "policy", "ledger", "gateway", "egress", "store", "api", "client", "server"},
     "python": {"json", "policy", "ledger", "client"},
 }
 # Used by tests alone, by whichever crate they test.

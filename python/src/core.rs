@@ -119,10 +119,10 @@ impl Core {
 
 impl Core {
     fn open(&self) -> PyResult<()> {
-        match self.closed.load(Ordering::SeqCst) {
-            true => Err(PyRuntimeError::new_err("the client is closed")),
-            false => Ok(()),
+        if self.closed.load(Ordering::SeqCst) {
+            return Err(PyRuntimeError::new_err("the client is closed"));
         }
+        Ok(())
     }
 
     fn action(&self, body: &[u8], key: &str) -> PyResult<ActionConversation> {
@@ -148,6 +148,10 @@ impl Core {
     ) -> PyResult<Answered> {
         let raised = Mutex::new(None);
         // On the main thread this is where Ctrl-C comes through; on others it does nothing.
+        #[expect(
+            clippy::redundant_closure_for_method_calls,
+            reason = "the method alone is not general over lifetimes"
+        )]
         let watch = || match exit::attached(|py| py.check_signals()) {
             Some(Err(error)) => {
                 *raised.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);

@@ -1,6 +1,6 @@
 //! Leaving: a thread that waits without the interpreter must not come back to one that is gone.
 //!
-//! CPython ends such a thread by unwinding it, which would run through Rust frames. So threads
+//! Python ends such a thread by unwinding it, which would run through Rust frames. So threads
 //! other than the one that exits stay where they are, and the process ends without them.
 
 use std::sync::OnceLock;

@@ -7,6 +7,7 @@ mod completions;
 mod core;
 mod exit;
 mod runtime;
+mod verify;
 
 use pyo3::prelude::*;
 
@@ -21,6 +22,8 @@ mod _native {
     use super::completions::Completions;
     #[pymodule_export]
     use super::core::{Core, Task};
+    #[pymodule_export]
+    use super::verify::{verify_bytes, verify_file};
 
     /// A fresh UUID of version 7.
     #[pyfunction]

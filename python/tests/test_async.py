@@ -27,7 +27,7 @@ Runner = Callable[..., object]
 
 def ask(client: RelyntClient, key: str | None = None) -> asyncio.Task[object]:
     call = client.async_request_action("a", "r", {"n": 1}, idempotency_key=key)
-    return asyncio.ensure_future(call)  # type: ignore[arg-type]
+    return asyncio.ensure_future(call)
 
 
 @pytest.fixture(params=["asyncio", "uvloop", "no reader"])

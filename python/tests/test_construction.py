@@ -80,7 +80,7 @@ def test_bad_options_are_refused(options: dict[str, Any]) -> None:
 
 def test_options_are_keywords_only() -> None:
     with pytest.raises(TypeError):
-        RelyntClient("https://gateway.example", SECRET, 30.0)  # type: ignore[misc]
+        RelyntClient("https://gateway.example", SECRET, 30.0)  # type: ignore[call-arg]
 
 
 def test_defaults_are_the_documented_ones() -> None:
@@ -247,4 +247,4 @@ def test_public_names_are_all_there() -> None:
         assert getattr(relynt, name) is not None
     assert set(relynt.__all__) <= set(dir(relynt))
     with pytest.raises(AttributeError):
-        relynt.nothing  # type: ignore[attr-defined]
+        relynt.nothing

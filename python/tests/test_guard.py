@@ -215,9 +215,12 @@ def test_function_cannot_change_what_the_payload_builder_saw(
 ) -> None:
     amount = [1]
     seen: list[Any] = []
-    act, ran = guarded(
-        connect(fake), payload=lambda deal, amount, **_: (seen.append(amount), {"n": 1})[1]
-    )
+
+    def build(deal: str, amount: list[int], *_: Any, **__: Any) -> dict[str, int]:
+        seen.append(amount)
+        return {"n": 1}
+
+    act, ran = guarded(connect(fake), payload=build)
     act("d", amount)
     assert seen[0] == amount and seen[0] is not amount
     assert ran[0]["amount"] is seen[0]

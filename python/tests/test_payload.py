@@ -15,7 +15,7 @@ from uuid import UUID
 
 import pytest
 from conftest import connect
-from fake_gateway import FakeGateway
+from fake_gateway import FakeGateway, Talk
 
 LARGEST = 2**53 - 1
 
@@ -214,7 +214,12 @@ def test_nesting_up_to_the_limit_is_sent(fake: FakeGateway) -> None:
 
 def test_payload_is_read_before_the_call_begins(fake: FakeGateway) -> None:
     payload = {"amount": 1}
-    fake.say(lambda talk: (payload.update(amount=2), fake.default(talk))[0])
+
+    def change_and_allow(talk: Talk) -> None:
+        payload["amount"] = 2
+        fake.default(talk)
+
+    fake.say(change_and_allow)
     with connect(fake) as client:
         client.request_action("a", "r", payload)
     assert json.loads(fake.requests[0].body)["payload"] == {"amount": 1}

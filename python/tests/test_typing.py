@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import relynt
-from relynt import ActionResult, ApprovalResult, RelyntClient
+from relynt import ActionResult, ApprovalResult, Fault, RelyntClient, Verification
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -49,7 +49,7 @@ def test_everything_public_is_documented() -> None:
 
 
 def test_documented_fields_are_the_fields() -> None:
-    for kind in (ActionResult, ApprovalResult):
+    for kind in (ActionResult, ApprovalResult, Fault, Verification):
         documented = [
             line.strip().split(":")[0]
             for line in (kind.__doc__ or "").split("Attributes:")[1].splitlines()

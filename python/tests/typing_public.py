@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypedDict
 
 from relynt import (
@@ -14,10 +15,13 @@ from relynt import (
     ApprovalResult,
     ApprovalTimeoutError,
     AuthenticationError,
+    Fault,
     NetworkError,
     RelyntClient,
     RelyntError,
     RequestError,
+    Verification,
+    verify,
 )
 from typing_extensions import assert_type
 
@@ -156,3 +160,19 @@ def guard_keeps_signatures(client: RelyntClient) -> None:
 def results_are_frozen(result: ActionResult, approval: ApprovalResult) -> None:
     result.decision = "allow"  # type: ignore[misc] # pyright: ignore[reportAttributeAccessIssue]
     approval.status = "approved"  # type: ignore[misc] # pyright: ignore[reportAttributeAccessIssue]
+
+
+def verification_is_typed(path: Path) -> None:
+    found = verify(path, keys={"keys": []}, key_ids=["id"])
+    assert_type(found, Verification)
+    assert_type(found.verdict, str)
+    assert_type(found.valid, int)
+    assert_type(found.consistent, int)
+    assert_type(found.invalid, int)
+    assert_type(found.is_valid, bool)
+    assert_type(found.faults, tuple[Fault, ...])
+    assert_type(found.faults[0].line, int | None)
+    assert_type(found.faults[0].receipt_id, str | None)
+    assert_type(found.faults[0].reason, str)
+    verify("{}")
+    verify(b"{}", keys=path)

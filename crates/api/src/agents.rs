@@ -53,6 +53,8 @@ pub struct NewAgent {
     /// Tags that rules may name.
     #[cfg_attr(feature = "openapi", schema(max_items = 32))]
     pub tags: Option<Vec<String>>,
+    /// The member who answers for it, `user:<uuid>`; whoever registers it if absent.
+    pub owner: Option<String>,
 }
 
 /// Changes what it names; null takes a description away.
@@ -76,6 +78,9 @@ pub struct PatchAgent {
     #[cfg_attr(feature = "openapi", schema(max_items = 32))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tags: Option<Vec<String>>,
+    /// The member who answers for it, `user:<uuid>`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
 }
 
 /// A credential of an agent. Its secret was shown once and is not kept.

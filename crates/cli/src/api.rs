@@ -20,7 +20,7 @@ use crate::text::inert;
 /// Dots too: an id must not climb out of its path.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_');
 /// Longer than the gateway needs for anything that does not wait for a person.
-const TIMEOUT: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Where the gateway is, and whom to be.
 #[derive(Debug, Clone, Args)]
@@ -121,7 +121,7 @@ impl Api {
             .management
             .request_within("GET", path, None, TIMEOUT + held)
             .map_err(|broken| self.unreachable(&broken.to_string()))?;
-        accept(reply.status, reply.body)
+        accept(reply.status, &reply.body)
     }
 
     pub(crate) fn post(&self, path: &str, body: &impl Serialize) -> Result<String, Failure> {
@@ -193,7 +193,7 @@ impl Api {
             .management
             .request(method, path, body)
             .map_err(|broken| self.unreachable(&broken.to_string()))?;
-        accept(reply.status, reply.body)
+        accept(reply.status, &reply.body)
     }
 
     fn unreachable(&self, why: &str) -> Failure {
@@ -277,8 +277,7 @@ pub(crate) fn member(text: &str, pointer: &str) -> Option<String> {
 }
 
 fn to_json(body: &impl Serialize) -> Result<Vec<u8>, Failure> {
-    serde_json::to_vec(body)
-        .map_err(|_| Failure::usage("the request could not be written as JSON"))
+    serde_json::to_vec(body).map_err(|_| Failure::usage("the request could not be written as JSON"))
 }
 
 fn unusable(error: &OptionsError) -> Failure {
@@ -297,8 +296,8 @@ fn unusable(error: &OptionsError) -> Failure {
 }
 
 /// The body of a success; anything else is a failure that says what to do.
-fn accept(status: u16, body: Vec<u8>) -> Result<String, Failure> {
-    let text = String::from_utf8_lossy(&body).into_owned();
+fn accept(status: u16, body: &[u8]) -> Result<String, Failure> {
+    let text = String::from_utf8_lossy(body).into_owned();
     if (200..300).contains(&status) {
         return Ok(text);
     }
@@ -313,9 +312,10 @@ fn refusal(status: u16, body: &str) -> Failure {
         Some(detail) => inert(detail),
         None => format!("the gateway answered {status} without saying why"),
     };
-    for error in problem.get("errors").and_then(Value::as_array).into_iter().flatten() {
-        let part = |name: &str| error.get(name).and_then(Value::as_str).unwrap_or_default();
-        text.push_str(&format!("; {}: {}", inert(part("pointer")), inert(part("detail"))));
+    let faults = problem.get("errors").and_then(Value::as_array);
+    for fault in faults.into_iter().flatten() {
+        let part = |name: &str| inert(fault.get(name).and_then(Value::as_str).unwrap_or_default());
+        text = format!("{text}; {}: {}", part("pointer"), part("detail"));
     }
     match status {
         401 => text.push_str("; check RELYNT_ACCESS_TOKEN or `--token-file`"),
@@ -324,11 +324,8 @@ fn refusal(status: u16, body: &str) -> Failure {
         _ => {}
     }
     let code = part("code").map_or_else(|| format!("http_{status}"), inert);
-    text.push_str(&format!(" ({code}"));
-    if let Some(id) = part("request_id") {
-        text.push_str(&format!(", request {}", inert(id)));
-    }
-    text.push(')');
+    let request = part("request_id").map(|id| format!(", request {}", inert(id)));
+    let text = format!("{text} ({code}{})", request.unwrap_or_default());
     let exit = match status {
         429 | 500.. => Exit::Unavailable,
         _ => Exit::No,
@@ -343,7 +340,10 @@ mod tests {
 
     #[test]
     fn ids_and_values_stay_in_their_place() {
-        assert_eq!(path("/v1/agents", &["../x?y", "rotate"]), "/v1/agents/%2E%2E%2Fx%3Fy/rotate");
+        assert_eq!(
+            path("/v1/agents", &["../x?y", "rotate"]),
+            "/v1/agents/%2E%2E%2Fx%3Fy/rotate"
+        );
         let query = Query::new("/v1/receipts")
             .with("search", Some("a&b=c"))
             .with("action", None::<&str>)
@@ -377,7 +377,7 @@ mod tests {
         ] {
             assert_eq!(refusal(status, "").exit, exit, "{status}");
         }
-        assert_eq!(accept(201, b"{}".to_vec()).unwrap(), "{}");
-        assert!(accept(302, Vec::new()).is_err());
+        assert_eq!(accept(201, b"{}").unwrap(), "{}");
+        assert!(accept(302, b"").is_err());
     }
 }

@@ -122,13 +122,19 @@ mod tests {
         let deal = r#"{"amount":52000,"id":"123","name":"Deal 123","stage":"negotiation"}"#;
         assert_eq!(
             post(&target, "k1", body),
-            (200, format!(r#"{{"deal":{deal},"updated_at":"2023-11-14T22:13:20.007Z"}}"#))
+            (
+                200,
+                format!(r#"{{"deal":{deal},"updated_at":"2023-11-14T22:13:20.007Z"}}"#)
+            )
         );
         assert_eq!(
             ask(&target, "GET /deals/123 HTTP/1.1\r\nHost: x\r\n\r\n"),
             (200, format!(r#"{{"deal":{deal}}}"#))
         );
-        assert_eq!(ask(&target, "GET /deals/9 HTTP/1.1\r\nHost: x\r\n\r\n").0, 404);
+        assert_eq!(
+            ask(&target, "GET /deals/9 HTTP/1.1\r\nHost: x\r\n\r\n").0,
+            404
+        );
     }
 
     #[test]
@@ -150,16 +156,28 @@ mod tests {
         for (key, (body, status)) in [
             ("{", 400),
             ("[]", 400),
-            (r#"{"action":"delete_deal","resource":"crm:deal:1","payload":{}}"#, 422),
-            (r#"{"action":"update_deal","resource":"crm:contact:1","payload":{}}"#, 404),
-            (r#"{"action":"update_deal","resource":"crm:deal:","payload":{}}"#, 404),
+            (
+                r#"{"action":"delete_deal","resource":"crm:deal:1","payload":{}}"#,
+                422,
+            ),
+            (
+                r#"{"action":"update_deal","resource":"crm:contact:1","payload":{}}"#,
+                404,
+            ),
+            (
+                r#"{"action":"update_deal","resource":"crm:deal:","payload":{}}"#,
+                404,
+            ),
         ]
         .into_iter()
         .enumerate()
         {
             assert_eq!(post(&target, &key.to_string(), body).0, status, "{body}");
         }
-        assert_eq!(ask(&target, "GET /deals/1 HTTP/1.1\r\nHost: x\r\n\r\n").0, 404);
+        assert_eq!(
+            ask(&target, "GET /deals/1 HTTP/1.1\r\nHost: x\r\n\r\n").0,
+            404
+        );
         assert_eq!(ask(&target, "PUT / HTTP/1.1\r\nHost: x\r\n\r\n").0, 405);
         assert_eq!(ask(&target, "nonsense\r\n\r\n").0, 400);
         let long = "POST / HTTP/1.1\r\nContent-Length: 99999999\r\n\r\n";

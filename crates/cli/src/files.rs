@@ -30,7 +30,9 @@ pub(crate) fn read_json(path: &Path) -> Result<Value, Failure> {
 /// Reads JSON as strictly as the gateway does; `what` names it in the error.
 pub(crate) fn parse_json(bytes: &[u8], what: &str) -> Result<Value, Failure> {
     relynt_json::parse(bytes).map_err(|error| {
-        Failure::usage(format!("{what} is not JSON that the gateway takes: {error}"))
+        Failure::usage(format!(
+            "{what} is not JSON that the gateway takes: {error}"
+        ))
     })
 }
 

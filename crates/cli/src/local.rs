@@ -38,21 +38,17 @@ impl Place {
 
     /// Reads the configuration; where it says nothing, what a command without listeners needs.
     pub(crate) fn read(&self, outside: &Outside) -> Result<Config, Failure> {
-        match &self.data {
-            Some(data) => {
-                let (store, key) = (store_url(data), data.join(KEY).display().to_string());
-                let defaults = [
-                    ("public_url", ""),
-                    ("store.url", store.as_str()),
-                    ("master_key_file", key.as_str()),
-                ];
-                read(None, outside, &[], &defaults)
-            }
-            None => {
-                let file = config_file(self.config.as_deref(), outside)?;
-                read(file.as_deref(), outside, &[], &[("public_url", "")])
-            }
-        }
+        let Some(data) = &self.data else {
+            let file = config_file(self.config.as_deref(), outside)?;
+            return read(file.as_deref(), outside, &[], &[("public_url", "")]);
+        };
+        let (store, key) = (store_url(data), data.join(KEY).display().to_string());
+        let defaults = [
+            ("public_url", ""),
+            ("store.url", store.as_str()),
+            ("master_key_file", key.as_str()),
+        ];
+        read(None, outside, &[], &defaults)
     }
 }
 
@@ -93,7 +89,11 @@ pub(crate) fn store_folder(config: &Config) -> PathBuf {
         Some(folder) if path.file_name().is_some_and(|name| name == DATABASE) => {
             // `relynt.db` alone is the one in this folder.
             let here = folder.as_os_str().is_empty();
-            if here { PathBuf::from(".") } else { folder.to_owned() }
+            if here {
+                PathBuf::from(".")
+            } else {
+                folder.to_owned()
+            }
         }
         _ => path.clone(),
     }

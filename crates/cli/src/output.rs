@@ -122,7 +122,11 @@ impl Output {
             writeln!(self.out, "{head}")?;
         }
         for row in rows {
-            writeln!(self.out, "{}", join(&widths, row.iter().map(String::as_str)))?;
+            writeln!(
+                self.out,
+                "{}",
+                join(&widths, row.iter().map(String::as_str))
+            )?;
         }
         Ok(self.out.flush()?)
     }

@@ -45,7 +45,10 @@ mod tests {
     #[test]
     fn what_a_terminal_would_obey_is_escaped() {
         assert_eq!(inert("a\u{1b}[2Jb"), "a\\u{1b}[2Jb");
-        assert_eq!(inert("a\r\nb\u{202e}c\u{2028}"), "a\\u{d}\\u{a}b\\u{202e}c\\u{2028}");
+        assert_eq!(
+            inert("a\r\nb\u{202e}c\u{2028}"),
+            "a\\u{d}\\u{a}b\\u{202e}c\\u{2028}"
+        );
         assert_eq!(inert("größe 価格"), "größe 価格");
     }
 

@@ -30,7 +30,7 @@ impl Environment {
     ];
 
     /// Reads this process's variables: the one place of the crate that does.
-    #[allow(
+    #[expect(
         clippy::disallowed_methods,
         reason = "the sanctioned place; everything else takes an `Environment`"
     )]

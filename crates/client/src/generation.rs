@@ -28,14 +28,14 @@ impl<T> PerProcess<T> {
         let process = std::process::id();
         let mut level = self;
         loop {
-            let made = level.here.get_or_init(|| Made {
+            let owned = level.here.get_or_init(|| Made {
                 process,
                 value: Some(Box::new(make())),
                 child: Box::new(PerProcess::new()),
             });
-            match &made.value {
-                Some(value) if made.process == process => return value,
-                _ => level = &made.child,
+            match &owned.value {
+                Some(value) if owned.process == process => return value,
+                _ => level = &owned.child,
             }
         }
     }

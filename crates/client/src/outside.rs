@@ -24,12 +24,11 @@ impl Moment {
     }
 }
 
-#[allow(clippy::disallowed_methods, reason = "the sanctioned place")]
 pub(crate) fn now() -> Instant {
     Instant::now()
 }
 
-#[allow(clippy::disallowed_methods, reason = "the sanctioned place")]
+#[expect(clippy::disallowed_methods, reason = "the sanctioned place")]
 pub(crate) fn wall() -> SystemTime {
     SystemTime::now()
 }

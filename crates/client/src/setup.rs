@@ -33,9 +33,10 @@ impl Setup {
         let target = Target::parse(&options.base_url)?;
         let credential = Credential::parse(&options.credential).ok_or(OptionsError::Credential)?;
         let proxy = Proxy::find(&target, &options.environment)?;
-        let tls = match target.tls {
-            true => Some(Tls::new(&target.host, &options.environment)?),
-            false => None,
+        let tls = if target.tls {
+            Some(Tls::new(&target.host, &options.environment)?)
+        } else {
+            None
         };
         Ok(Arc::new(Self {
             heads: Heads::new(&target, proxy.as_ref(), &credential, &options.user_agent),

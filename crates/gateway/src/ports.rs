@@ -183,7 +183,8 @@ pub trait Administration: Send + Sync {
     /// record of it. The Owner's id: that of the person with this e-mail address, if there is one.
     async fn record_organization(&self, new: NewOrganization) -> Result<UserId, ChangeError>;
 
-    /// Everything of the organization that changed after `since`; all of it for the default.
+    /// Everything of the organization that changed after `since`; all of it for the default. None
+    /// if there is no such organization.
     async fn load_changes(
         &self,
         organization: OrganizationId,

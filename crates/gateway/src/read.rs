@@ -208,6 +208,17 @@ impl Gateway {
             ),
             None => (None, None),
         };
+        // The outcome may have been recorded between these readings: then the approval that was
+        // read first does not name its final receipt yet.
+        let closed = execution
+            .as_ref()
+            .is_some_and(|e| e.status != ExecutionStatus::Pending);
+        let record = if closed && record.final_receipt_id.is_none() {
+            let again = self.store.find_approval(organization, record.id).await?;
+            again.unwrap_or(record)
+        } else {
+            record
+        };
         Ok(ApprovalView {
             record,
             agent_name,

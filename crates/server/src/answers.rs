@@ -5,7 +5,7 @@ use relynt_api::{Decision, ErrorCode, Json, Problem, ToolCallAnswer};
 use relynt_gateway::ports::{AnswerParts, Answers, RenderedAnswer};
 use relynt_ledger::{Decision as Came, ExecutionStatus, PolicyVerdict, Receipt};
 
-use crate::wire::ToWire as _;
+use crate::wire::ToWire;
 
 /// The wire's rendering of answers, format 1.
 ///
@@ -46,12 +46,9 @@ fn decided(decision: Decision, answer: &AnswerParts<'_>) -> RenderedAnswer {
             policy_version: receipt.policy_version.clone(),
             approval_id: receipt.approval_id.clone(),
             tool_response: json(answer.tool_response),
-            performed_by: receipt
-                .performed_by
-                .filter(|_| allowed)
-                .map(|by| by.wire()),
+            performed_by: receipt.performed_by.filter(|_| allowed).map(|by| by.wire()),
             valid_until: receipt.valid_until.clone().filter(|_| allowed),
-            execution: receipt.execution.as_ref().map(|done| done.wire()),
+            execution: receipt.execution.as_ref().map(ToWire::wire),
             tool_response_erased: answer.tool_response_erased,
         },
     )
@@ -61,7 +58,7 @@ fn problem(code: ErrorCode, detail: String, answer: &AnswerParts<'_>) -> Rendere
     let receipt = answer.receipt;
     let problem = Problem {
         receipt_id: Some(receipt.receipt_id.clone()),
-        execution: receipt.execution.as_ref().map(|done| done.wire()),
+        execution: receipt.execution.as_ref().map(ToWire::wire),
         tool_response: json(answer.tool_response),
         ..Problem::new(code, detail, answer.request_id)
     };

@@ -63,7 +63,7 @@ fn described() -> OpenApiRouter<Arc<App>> {
 /// The router of everything that the gateway serves.
 pub(crate) fn router(app: Arc<App>) -> Router {
     let (router, document) = described().split_for_parts();
-    let document: bytes::Bytes = text(openapi::finish(document)).into();
+    let document: bytes::Bytes = text(&openapi::finish(document)).into();
     router
         .route(
             "/openapi.json",
@@ -78,10 +78,10 @@ pub(crate) fn router(app: Arc<App>) -> Router {
 
 /// The document that describes the API: OpenAPI 3.1.
 pub fn openapi_document() -> String {
-    text(openapi::finish(described().split_for_parts().1))
+    text(&openapi::finish(described().split_for_parts().1))
 }
 
-fn text(document: OpenApi) -> String {
+fn text(document: &OpenApi) -> String {
     // The document is made of texts, numbers and lists: writing it does not fail.
     document.to_pretty_json().unwrap_or_default()
 }

@@ -116,6 +116,6 @@ pub(crate) fn raw_json(status: StatusCode, body: impl Into<axum::body::Body>) ->
 }
 
 /// An answer without a body.
-pub(crate) fn nothing() -> Answer {
-    Ok(StatusCode::NO_CONTENT.into_response())
+pub(crate) fn nothing() -> Response {
+    StatusCode::NO_CONTENT.into_response()
 }

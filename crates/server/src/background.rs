@@ -69,8 +69,15 @@ impl Background {
         Ok(async move { running.await.unwrap_or(Err(Lost)) })
     }
 
+    /// Ends when the process has been told to stop.
+    pub(crate) async fn stopping(&self) {
+        // Whoever could say stop is gone: that is one too.
+        let _ = self.stop.clone().wait_for(|stop| *stop).await;
+    }
+
     /// How much detached work runs.
-    pub(crate) fn running(&self) -> usize {
+    #[cfg(test)]
+    fn running(&self) -> usize {
         usize::try_from(self.most)
             .unwrap_or(usize::MAX)
             .saturating_sub(self.places.available_permits())
@@ -86,21 +93,24 @@ impl Background {
     ) where
         F: Future<Output = ()> + Send + 'static,
     {
-        let mut stop = self.stop.clone();
+        let mut order = self.stop.clone();
         drop(spawn(async move {
             loop {
                 let stopped = tokio::select! {
                     biased;
-                    stopped = stop.wait_for(|stop| *stop) => stopped.is_ok(),
+                    stopped = order.wait_for(|stop| *stop) => stopped.is_ok(),
                     () = sleep(pause) => false,
                 };
                 // An error means that nobody can say stop any more: the process is ending.
-                if stopped || stop.has_changed().is_err() {
+                if stopped || order.has_changed().is_err() {
                     break;
                 }
                 // A step is not cut off: it ends, and then the loop does.
                 if let Err(panic) = AssertUnwindSafe(step()).catch_unwind().await {
-                    tracing::error!(panic = said(&*panic), "the loop `{name}` panicked and goes on");
+                    tracing::error!(
+                        panic = said(&*panic),
+                        "the loop `{name}` panicked and goes on"
+                    );
                 }
             }
         }));

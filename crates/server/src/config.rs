@@ -101,8 +101,10 @@ impl Config {
                 None => MasterKeySource::File(PathBuf::from(read.given("master_key_file")?)),
             },
             connector_allow: read.text("connector.allow")?.0,
-            metrics_listen: read
-                .parsed("metrics.listen", "an address and port such as `127.0.0.1:9464`")?,
+            metrics_listen: read.parsed(
+                "metrics.listen",
+                "an address and port such as `127.0.0.1:9464`",
+            )?,
             log: read.given("log")?,
         })
     }
@@ -200,8 +202,11 @@ impl Reader<'_> {
 fn public_url(text: &str, source: &Source) -> Result<Url, ConfigError> {
     let wrong = |why: &str| ConfigError::new(format!("{source} is `{text}` and {why}"));
     // Whoever puts a password into it does not want it repeated.
-    let url = Url::parse(text)
-        .map_err(|_| ConfigError::new(format!("{source} must be an address such as `https://relynt.example.com`")))?;
+    let url = Url::parse(text).map_err(|_| {
+        ConfigError::new(format!(
+            "{source} must be an address such as `https://relynt.example.com`"
+        ))
+    })?;
     if !url.username().is_empty() || url.password().is_some() {
         return Err(ConfigError::new(format!(
             "{source} must not hold a user or a password"

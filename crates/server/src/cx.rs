@@ -111,7 +111,11 @@ impl Cx {
     ///
     /// # Errors
     /// 415, 413 or 400.
-    pub(crate) async fn optional_json(self, most: usize, limits: &Limits) -> Result<Value, Refusal> {
+    pub(crate) async fn optional_json(
+        self,
+        most: usize,
+        limits: &Limits,
+    ) -> Result<Value, Refusal> {
         if http_body::Body::is_end_stream(&self.body) {
             return Ok(Value::Object(relynt_json::Object::new()));
         }

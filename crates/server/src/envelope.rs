@@ -53,7 +53,11 @@ impl Envelope {
         let request_id =
             sent(request.headers()).map_or_else(|| (self.fresh_id)(), ToOwned::to_owned);
         let notes = Arc::new(Notes::new(request_id));
-        let mut line = Line::new(Arc::clone(&notes), request.method(), Arc::clone(&self.metrics));
+        let mut line = Line::new(
+            Arc::clone(&notes),
+            request.method(),
+            Arc::clone(&self.metrics),
+        );
         let (mut request, rest) = lend_body(request);
         request.extensions_mut().insert(Arc::clone(&notes));
         let method = request.method().clone();

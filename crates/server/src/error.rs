@@ -164,7 +164,7 @@ impl IntoResponse for Refusal {
 
 impl Refusal {
     /// The refusal of a caller who is not let in.
-    pub(crate) fn of_auth(error: &AuthError) -> Self {
+    pub(crate) fn of_auth(error: AuthError) -> Self {
         let code = match error {
             AuthError::Missing
             | AuthError::Malformed
@@ -191,14 +191,14 @@ impl Refusal {
 
 impl From<AuthError> for Refusal {
     fn from(error: AuthError) -> Self {
-        Self::of_auth(&error)
+        Self::of_auth(error)
     }
 }
 
 impl From<SubmitError> for Refusal {
     fn from(error: SubmitError) -> Self {
         match error {
-            SubmitError::Auth(error) => Self::of_auth(&error),
+            SubmitError::Auth(error) => Self::of_auth(error),
             SubmitError::Invalid(faults) => Self::faults(faults),
             SubmitError::KeyReused => Self::new(ErrorCode::Conflict, error.to_string()),
             SubmitError::InProgress => Self::new(ErrorCode::RequestInProgress, error.to_string()),
@@ -229,7 +229,7 @@ impl From<ReadError> for Refusal {
 impl From<ResolveError> for Refusal {
     fn from(error: ResolveError) -> Self {
         match error {
-            ResolveError::Auth(error) => Self::of_auth(&error),
+            ResolveError::Auth(error) => Self::of_auth(error),
             ResolveError::NotFound => Self::not_found(),
             ResolveError::Ended { .. }
             | ResolveError::OtherRevision { .. }
@@ -242,7 +242,7 @@ impl From<ResolveError> for Refusal {
 impl From<AdminError> for Refusal {
     fn from(error: AdminError) -> Self {
         match error {
-            AdminError::Auth(error) => Self::of_auth(&error),
+            AdminError::Auth(error) => Self::of_auth(error),
             AdminError::Invalid(faults) => Self::faults(faults),
             AdminError::NotFound(_) => Self::new(ErrorCode::NotFound, error.to_string()),
             AdminError::Conflict(_) => Self::new(ErrorCode::Conflict, error.to_string()),

@@ -53,6 +53,16 @@ impl Fields {
         self.object.contains_key(name)
     }
 
+    /// A text as it is: what it may be, the gateway checks.
+    pub(crate) fn string(&mut self, name: &'static str) -> Option<String> {
+        self.text(name, |text| Ok::<_, &str>(text.to_owned()))
+    }
+
+    /// The same, where it has to be there.
+    pub(crate) fn required_string(&mut self, name: &'static str) -> Option<String> {
+        self.required_text(name, |text| Ok::<_, &str>(text.to_owned()))
+    }
+
     /// A text that is taken by `read`.
     pub(crate) fn text<T, E: Display>(
         &mut self,
@@ -176,7 +186,9 @@ impl Fields {
         }
         match made {
             Some(made) if self.faults.is_empty() => Ok(made),
-            _ if self.faults.is_empty() => Err(Refusal::bad_request("the body is not as described")),
+            _ if self.faults.is_empty() => {
+                Err(Refusal::bad_request("the body is not as described"))
+            }
             _ => Err(Refusal::faults(self.faults)),
         }
     }
@@ -272,7 +284,12 @@ mod tests {
 
     #[test]
     fn distance_is_levenshteins() {
-        for (a, b, expected) in [("", "", 0), ("a", "", 1), ("kitten", "sitting", 3), ("ab", "ba", 2)] {
+        for (a, b, expected) in [
+            ("", "", 0),
+            ("a", "", 1),
+            ("kitten", "sitting", 3),
+            ("ab", "ba", 2),
+        ] {
             assert_eq!(distance(a, b), expected, "{a} {b}");
         }
     }

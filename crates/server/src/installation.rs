@@ -1,18 +1,20 @@
 //! A gateway on its store: everything put together but the listeners
 
-use std::{
-    net::SocketAddr,
-    path::PathBuf,
-    sync::Arc,
-};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 
 use relynt_connectors::{HttpConnectors, Options as ConnectorOptions};
 use relynt_egress::{AddressRules, Egress, PlainHttp, Roots};
-use relynt_gateway::{CredentialKey, Gateway, Parts, Settings, ports::{Clock, Entropy}};
+use relynt_gateway::{
+    CredentialKey, Gateway, Parts, Settings,
+    ports::{Clock, Entropy},
+};
 use relynt_store::{OpenOptions, SqliteStore};
 use zeroize::Zeroizing;
 
-use crate::{answers::WireAnswers, system::{SystemClock, SystemEntropy, SystemTimer}};
+use crate::{
+    answers::WireAnswers,
+    system::{SystemClock, SystemEntropy, SystemTimer},
+};
 
 /// What an installation is opened with.
 pub struct InstallationOptions {
@@ -68,11 +70,18 @@ impl Installation {
             .with_own_listeners(options.own_listeners);
         let egress = Egress::new(rules, Roots::system())
             .map_err(|error| InstallationError::Tls(error.to_string()))?;
-        let plain_http = if options.plain_http { PlainHttp::Allowed } else { PlainHttp::Refused };
+        let plain_http = if options.plain_http {
+            PlainHttp::Allowed
+        } else {
+            PlainHttp::Refused
+        };
         let connectors = HttpConnectors::new(
             egress,
             Arc::clone(&clock),
-            ConnectorOptions { plain_http, ..ConnectorOptions::default() },
+            ConnectorOptions {
+                plain_http,
+                ..ConnectorOptions::default()
+            },
         );
         let credential_key = CredentialKey::derive(&options.master_key);
         let store = SqliteStore::open(OpenOptions::new(
@@ -92,6 +101,11 @@ impl Installation {
         };
         // The lock of the folder proves that this process is alone.
         let gateway = Arc::new(Gateway::open(parts, true).await?);
-        Ok(Self { gateway, store, clock, entropy })
+        Ok(Self {
+            gateway,
+            store,
+            clock,
+            entropy,
+        })
     }
 }

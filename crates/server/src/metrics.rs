@@ -200,9 +200,11 @@ mod tests {
             &noted,
         );
         let text = metrics.text().unwrap();
-        assert!(text.contains(
-            r#"relynt_http_requests_total{route="/v1/agent-tool-call",status="200"} 1"#
-        ));
+        assert!(
+            text.contains(
+                r#"relynt_http_requests_total{route="/v1/agent-tool-call",status="200"} 1"#
+            )
+        );
         assert!(text.contains(r#"relynt_decisions_total{decision="deny"} 1"#));
         assert!(!text.contains("0192f0c1"));
     }

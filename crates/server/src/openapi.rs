@@ -60,9 +60,9 @@ pub(crate) fn frame() -> OpenApi {
                 .security_scheme("person", bearer("A personal access token, `rlp_…`"))
                 .build(),
         ))
-        .tags(Some(
-            tags.map(|(name, what)| TagBuilder::new().name(name).description(Some(what)).build()),
-        ))
+        .tags(Some(tags.map(|(name, what)| {
+            TagBuilder::new().name(name).description(Some(what)).build()
+        })))
         .build()
 }
 
@@ -87,7 +87,9 @@ pub(crate) fn finish(mut document: OpenApi) -> OpenApi {
                             RefOr::T(
                                 HeaderBuilder::new()
                                     .schema(Some(ObjectBuilder::new().schema_type(Type::String)))
-                                    .description(Some("The request's id: the caller's, if it sent a sane one"))
+                                    .description(Some(
+                                        "The request's id: the caller's, if it sent a sane one",
+                                    ))
                                     .build(),
                             )
                         });
@@ -141,9 +143,9 @@ fn add_refusals(operation: &mut Operation) {
         .as_ref()
         .is_some_and(|schemes| !schemes.is_empty());
     let in_path = operation.parameters.as_ref().is_some_and(|parameters| {
-        parameters
-            .iter()
-            .any(|parameter| matches!(parameter, RefOr::T(it) if it.parameter_in == ParameterIn::Path))
+        parameters.iter().any(
+            |parameter| matches!(parameter, RefOr::T(it) if it.parameter_in == ParameterIn::Path),
+        )
     });
     let mut refusals = vec![
         ("400", "Body, header or query are not as described"),
@@ -151,9 +153,15 @@ fn add_refusals(operation: &mut Operation) {
     ];
     if has_login {
         refusals.extend([
-            ("401", "The credential is missing, malformed, unknown, revoked or expired"),
+            (
+                "401",
+                "The credential is missing, malformed, unknown, revoked or expired",
+            ),
             ("403", "The caller may not do this"),
-            ("503", "The gateway cannot answer now; `Retry-After` says when to ask again"),
+            (
+                "503",
+                "The gateway cannot answer now; `Retry-After` says when to ask again",
+            ),
         ]);
     }
     if in_path {

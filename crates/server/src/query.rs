@@ -15,10 +15,17 @@ impl Query {
     /// 400 naming the parameter; its value is not repeated.
     pub(crate) fn read(query: Option<&str>, known: &[&str]) -> Result<Self, Refusal> {
         let mut read = BTreeMap::new();
-        for (name, value) in url::form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
+        let query = query.unwrap_or_default();
+        if !is_utf8(query) {
+            return Err(Refusal::bad_request("the query string is not UTF-8"));
+        }
+        for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
             if !known.contains(&&*name) {
                 return Err(Refusal::bad_request(match known {
-                    [] => format!("the query parameter `{}` is not known: there are none here", shown(&name)),
+                    [] => format!(
+                        "the query parameter `{}` is not known: there are none here",
+                        shown(&name)
+                    ),
                     _ => format!("the query parameter `{}` is not known", shown(&name)),
                 }));
             }
@@ -41,7 +48,11 @@ impl Query {
     ///
     /// # Errors
     /// 400 naming the parameter and what it should be.
-    pub(crate) fn get<T: FromStr>(&self, name: &str, should_be: &str) -> Result<Option<T>, Refusal> {
+    pub(crate) fn get<T: FromStr>(
+        &self,
+        name: &str,
+        should_be: &str,
+    ) -> Result<Option<T>, Refusal> {
         self.read_with(name, should_be, |text| text.parse().ok())
     }
 
@@ -93,6 +104,25 @@ pub(crate) fn shown(name: &str) -> String {
         .collect()
 }
 
+/// Whether what the percent codes stand for is UTF-8: the parser would put a replacement character
+/// in the place of what is not.
+fn is_utf8(query: &str) -> bool {
+    let mut bytes = Vec::with_capacity(query.len());
+    let mut rest = query;
+    while let Some(at) = rest.find('%') {
+        let (before, code) = rest.split_at(at);
+        bytes.extend_from_slice(before.as_bytes());
+        let byte = code
+            .get(1..3)
+            .and_then(|hex| u8::from_str_radix(hex, 16).ok());
+        bytes.push(byte.unwrap_or(b'%'));
+        let taken = if byte.is_some() { 3 } else { 1 };
+        rest = code.get(taken..).unwrap_or_default();
+    }
+    bytes.extend_from_slice(rest.as_bytes());
+    std::str::from_utf8(&bytes).is_ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::Query;
@@ -108,12 +138,31 @@ mod tests {
     fn what_is_wrong_is_named() {
         for (query, detail) in [
             ("limits=1", "the query parameter `limits` is not known"),
-            ("limit=1&limit=1", "the query parameter `limit` is given twice"),
-            ("%6cimit=1&limit=1", "the query parameter `limit` is given twice"),
-            ("limit=0", "the query parameter `limit` must be a number from 1 to 200"),
-            ("limit=201", "the query parameter `limit` must be a number from 1 to 200"),
-            ("limit=+7", "the query parameter `limit` must be a number from 1 to 200"),
-            ("limit=", "the query parameter `limit` must be a number from 1 to 200"),
+            (
+                "limit=1&limit=1",
+                "the query parameter `limit` is given twice",
+            ),
+            (
+                "%6cimit=1&limit=1",
+                "the query parameter `limit` is given twice",
+            ),
+            ("limit=%ff", "the query string is not UTF-8"),
+            (
+                "limit=0",
+                "the query parameter `limit` must be a number from 1 to 200",
+            ),
+            (
+                "limit=201",
+                "the query parameter `limit` must be a number from 1 to 200",
+            ),
+            (
+                "limit=+7",
+                "the query parameter `limit` must be a number from 1 to 200",
+            ),
+            (
+                "limit=",
+                "the query parameter `limit` must be a number from 1 to 200",
+            ),
             ("%00%60=1", "the query parameter `??` is not known"),
         ] {
             assert_eq!(refused(query), detail, "{query}");

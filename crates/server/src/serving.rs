@@ -76,7 +76,10 @@ impl Installation {
             limits: Arc::clone(&limits),
             public_url: options.public_url,
         });
-        let ids = Arc::new(RequestIds::new(Arc::clone(&self.clock), Arc::clone(&self.entropy)));
+        let ids = Arc::new(RequestIds::new(
+            Arc::clone(&self.clock),
+            Arc::clone(&self.entropy),
+        ));
         let fresh_id: Arc<dyn Fn() -> String + Send + Sync> = Arc::new(move || ids.fresh());
         let envelope = Envelope::new(
             router(app),
@@ -115,18 +118,24 @@ impl Installation {
             tracing::warn!("the metrics' listener did not end in order");
         }
         close(self.store).await;
-        Ok(if served.is_ok() && drained { Ended::Drained } else { Ended::CutOff })
+        Ok(if served.is_ok() && drained {
+            Ended::Drained
+        } else {
+            Ended::CutOff
+        })
     }
 }
 
 /// Drains the store's queue and ends its threads, off the runtime's own threads.
 async fn close(store: Arc<SqliteStore>) {
     let (done, closed) = tokio::sync::oneshot::channel();
-    let closing = std::thread::Builder::new().name("store-close".to_owned()).spawn(move || {
-        store.close();
-        // Nobody listening means that the process ends anyway.
-        let _ = done.send(());
-    });
+    let closing = std::thread::Builder::new()
+        .name("store-close".to_owned())
+        .spawn(move || {
+            store.close();
+            // Nobody listening means that the process ends anyway.
+            let _ = done.send(());
+        });
     match closing {
         Ok(_) => drop(closed.await),
         Err(error) => tracing::warn!("the store could not be closed in order: {error}"),
@@ -176,7 +185,11 @@ fn serve_metrics(
     fresh_id: Arc<dyn Fn() -> String + Send + Sync>,
     stopped: watch::Receiver<bool>,
 ) -> impl Future<Output = Result<(), crate::background::Lost>> {
-    let limits = Limits { max_connections: 64, drain: Duration::from_secs(1), ..Limits::default() };
+    let limits = Limits {
+        max_connections: 64,
+        drain: Duration::from_secs(1),
+        ..Limits::default()
+    };
     let counted = Arc::clone(&metrics) as Arc<dyn listen::Count>;
     Background::service(listen::serve(
         listener,
@@ -214,9 +227,10 @@ fn metrics_page<B>(request: &Request<B>, metrics: &Metrics) -> http::Response<Bo
     match metrics.text() {
         Ok(text) => {
             let mut response = text.into_response();
-            response
-                .headers_mut()
-                .insert(header::CONTENT_TYPE, HeaderValue::from_static(metrics::CONTENT_TYPE));
+            response.headers_mut().insert(
+                header::CONTENT_TYPE,
+                HeaderValue::from_static(metrics::CONTENT_TYPE),
+            );
             response
         }
         Err(error) => {

@@ -6,6 +6,7 @@ use std::{
 };
 
 use async_trait::async_trait;
+use aws_lc_rs::rand::{SecureRandom as _, SystemRandom};
 use relynt_domain::Timestamp;
 use relynt_gateway::ports::{Clock, Entropy, EntropyError, Timer};
 
@@ -14,7 +15,10 @@ use relynt_gateway::ports::{Clock, Entropy, EntropyError, Timer};
 pub struct SystemClock;
 
 impl Clock for SystemClock {
-    #[expect(clippy::disallowed_methods, reason = "the place that the ban sends everybody to")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the place that the ban sends everybody to"
+    )]
     fn now(&self) -> Timestamp {
         // Before 1970 there is no time.
         let since = SystemTime::now()
@@ -45,12 +49,12 @@ impl Timer for SystemTimer {
 }
 
 /// The system's randomness.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct SystemEntropy;
+#[derive(Debug, Default)]
+pub struct SystemEntropy(SystemRandom);
 
 impl Entropy for SystemEntropy {
     fn fill(&self, buffer: &mut [u8]) -> Result<(), EntropyError> {
-        aws_lc_rs::rand::fill(buffer).map_err(|_| EntropyError)
+        self.0.fill(buffer).map_err(|_| EntropyError)
     }
 }
 

@@ -268,7 +268,7 @@ fn digest(bytes: &[u8; 32]) -> String {
     text.push_str("sha256:");
     for byte in bytes {
         // Writing to a string does not fail.
-        drop(write!(text, "{byte:02x}"));
+        let _ = write!(text, "{byte:02x}");
     }
     text
 }

@@ -32,7 +32,10 @@ pub(crate) fn read(text: &str) -> Result<Receipt, DraftError> {
     };
     // The format's own reader takes signed receipts only; it looks at the form, not at the
     // signature.
-    object.insert("signature", format!("ed25519:{}", "A".repeat(SIGNATURE_TEXT)));
+    object.insert(
+        "signature",
+        format!("ed25519:{}", "A".repeat(SIGNATURE_TEXT)),
+    );
     let signed = Receipt::from_bytes(Value::Object(object).to_canonical().as_bytes());
     Ok(signed.map_err(|_| DraftError)?.into_record())
 }

@@ -17,7 +17,10 @@ pub(crate) struct Keyring {
 
 impl Keyring {
     pub(crate) fn new(master: Key) -> Self {
-        Self { master, known: RwLock::new(HashMap::new()) }
+        Self {
+            master,
+            known: RwLock::new(HashMap::new()),
+        }
     }
 
     pub(crate) const fn master(&self) -> &Key {
@@ -26,7 +29,11 @@ impl Keyring {
 
     /// The organization's key if it was unwrapped before.
     pub(crate) fn known(&self, organization: OrganizationId) -> Option<Arc<Key>> {
-        self.known.read().unwrap_or_else(PoisonError::into_inner).get(&organization).map(Arc::clone)
+        self.known
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&organization)
+            .map(Arc::clone)
     }
 
     /// Unwraps the organization's key and remembers it.
@@ -35,7 +42,10 @@ impl Keyring {
         organization: OrganizationId,
         wrapped: &[u8],
     ) -> Result<Arc<Key>, SealError> {
-        let key = Arc::new(self.master.unwrap_key(&organization_key(&organization), wrapped)?);
+        let key = Arc::new(
+            self.master
+                .unwrap_key(&organization_key(&organization), wrapped)?,
+        );
         self.known
             .write()
             .unwrap_or_else(PoisonError::into_inner)
@@ -50,7 +60,8 @@ impl Keyring {
         organization: OrganizationId,
     ) -> Result<Vec<u8>, SealError> {
         let key = Key::random(entropy)?;
-        self.master.wrap(entropy, &organization_key(&organization), &key)
+        self.master
+            .wrap(entropy, &organization_key(&organization), &key)
     }
 }
 
@@ -154,7 +165,11 @@ impl CallKey {
         execution: ExecutionId,
         response: &[u8],
     ) -> Result<Vec<u8>, SealError> {
-        self.key.seal(entropy, &self.response_place(execution).as_place(), response)
+        self.key.seal(
+            entropy,
+            &self.response_place(execution).as_place(),
+            response,
+        )
     }
 
     pub(crate) fn unseal_response(
@@ -162,14 +177,18 @@ impl CallKey {
         execution: ExecutionId,
         sealed: &[u8],
     ) -> Result<Zeroizing<Vec<u8>>, SealError> {
-        self.key.unseal(&self.response_place(execution).as_place(), sealed)
+        self.key
+            .unseal(&self.response_place(execution).as_place(), sealed)
     }
 
     /// A call has one execution, but a response says which.
     fn response_place(&self, execution: ExecutionId) -> ResponsePlace {
         let mut row = self.identity.row.clone();
         row.extend_from_slice(execution.as_bytes());
-        ResponsePlace { organization: self.identity.organization, row }
+        ResponsePlace {
+            organization: self.identity.organization,
+            row,
+        }
     }
 }
 
@@ -204,7 +223,12 @@ pub(crate) fn connector_headers(
 
 /// Where a signing key's seed stands.
 pub(crate) fn signing_seed(id: &str) -> Place<'_> {
-    Place { table: "signing_keys", organization: None, row: id.as_bytes(), field: "seed" }
+    Place {
+        table: "signing_keys",
+        organization: None,
+        row: id.as_bytes(),
+        field: "seed",
+    }
 }
 
 /// Names a call's row for messages.

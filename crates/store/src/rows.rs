@@ -11,12 +11,24 @@ use relynt_gateway::ports::{
     Execution, NewExecution, OpenApproval, OpenExecution, OrganizationRow, PolicyRow, StoredReceipt,
 };
 use relynt_json::{Object, Value};
-use rusqlite::{Connection, Params, Row};
+use rusqlite::{CachedStatement, Connection, Params, Row};
 
 use crate::draft;
 use crate::sqlite::{Failure, corrupt};
 
 type Read<T> = Result<T, Failure>;
+
+/// A statement, prepared once. Its parameters are bound by place, so their numbers must be their
+/// places.
+pub(crate) fn prepare<'a>(connection: &'a Connection, sql: &str) -> Read<CachedStatement<'a>> {
+    let statement = connection.prepare_cached(sql)?;
+    debug_assert!(
+        (1..=statement.parameter_count())
+            .all(|at| statement.parameter_name(at) == Some(&format!("${at}"))),
+        "parameters out of order: {sql}"
+    );
+    Ok(statement)
+}
 
 /// Every row of a statement.
 pub(crate) fn all<T>(
@@ -25,7 +37,7 @@ pub(crate) fn all<T>(
     params: impl Params,
     read: impl Fn(&Row<'_>) -> Read<T>,
 ) -> Read<Vec<T>> {
-    let mut statement = connection.prepare_cached(sql)?;
+    let mut statement = prepare(connection, sql)?;
     let mut rows = statement.query(params)?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
@@ -41,14 +53,14 @@ pub(crate) fn first<T>(
     params: impl Params,
     read: impl FnOnce(&Row<'_>) -> Read<T>,
 ) -> Read<Option<T>> {
-    let mut statement = connection.prepare_cached(sql)?;
+    let mut statement = prepare(connection, sql)?;
     let mut rows = statement.query(params)?;
     rows.next()?.map(read).transpose()
 }
 
 /// Runs a statement; the number of rows that it changed.
 pub(crate) fn execute(connection: &Connection, sql: &str, params: impl Params) -> Read<usize> {
-    Ok(connection.prepare_cached(sql)?.execute(params)?)
+    Ok(prepare(connection, sql)?.execute(params)?)
 }
 
 pub(crate) fn id<T>(row: &Row<'_>, at: usize, make: fn([u8; 16]) -> T) -> Read<T> {
@@ -64,7 +76,9 @@ pub(crate) fn time(row: &Row<'_>, at: usize) -> Read<Timestamp> {
 }
 
 pub(crate) fn maybe_time(row: &Row<'_>, at: usize) -> Read<Option<Timestamp>> {
-    Ok(row.get::<_, Option<i64>>(at)?.map(Timestamp::from_unix_micros))
+    Ok(row
+        .get::<_, Option<i64>>(at)?
+        .map(Timestamp::from_unix_micros))
 }
 
 fn word<T>(row: &Row<'_>, at: usize, read: fn(&str) -> Option<T>) -> Read<T> {
@@ -72,8 +86,12 @@ fn word<T>(row: &Row<'_>, at: usize, read: fn(&str) -> Option<T>) -> Read<T> {
 }
 
 fn maybe_word<T>(row: &Row<'_>, at: usize, read: fn(&str) -> Option<T>) -> Read<Option<T>> {
-    let text = row.get_ref(at)?.as_str_or_null().map_err(rusqlite::Error::from)?;
-    text.map(|text| read(text).ok_or_else(|| unknown(row, at))).transpose()
+    let text = row
+        .get_ref(at)?
+        .as_str_or_null()
+        .map_err(rusqlite::Error::from)?;
+    text.map(|text| read(text).ok_or_else(|| unknown(row, at)))
+        .transpose()
 }
 
 fn unknown(row: &Row<'_>, at: usize) -> Failure {
@@ -223,7 +241,8 @@ pub(crate) fn approval(row: &Row<'_>) -> Read<ApprovalRecord> {
         agent: id(row, 5, AgentId::from_bytes)?,
         credential: id(row, 6, CredentialId::from_bytes)?,
         idempotency_key: IdempotencyKey::new(key.as_bytes()).map_err(|_| wrong("key"))?,
-        instance_id: InstanceId::new(&row.get::<_, String>(8)?).map_err(|_| wrong("instance_id"))?,
+        instance_id: InstanceId::new(&row.get::<_, String>(8)?)
+            .map_err(|_| wrong("instance_id"))?,
         action: row.get(9)?,
         resource: row.get(10)?,
         request_digest: row.get(11)?,
@@ -253,8 +272,13 @@ pub(crate) fn approval(row: &Row<'_>) -> Read<ApprovalRecord> {
 /// something else than was written, and told as such by whoever compares.
 pub(crate) fn stored_receipt(row: &Row<'_>) -> Read<StoredReceipt> {
     let or_nil = |at: usize| -> Read<[u8; 16]> {
-        let bytes = row.get_ref(at)?.as_blob_or_null().map_err(rusqlite::Error::from)?;
-        Ok(bytes.and_then(|bytes| bytes.try_into().ok()).unwrap_or_default())
+        let bytes = row
+            .get_ref(at)?
+            .as_blob_or_null()
+            .map_err(rusqlite::Error::from)?;
+        Ok(bytes
+            .and_then(|bytes| bytes.try_into().ok())
+            .unwrap_or_default())
     };
     let approval: Option<Vec<u8>> = row.get(5)?;
     Ok(StoredReceipt {
@@ -274,13 +298,13 @@ pub(crate) fn stored_receipt(row: &Row<'_>) -> Read<StoredReceipt> {
     })
 }
 
-/// Only whole milliseconds are ever written: anything between must not round to what was.
+/// Only whole milliseconds are ever written: anything between reads as no time that a receipt has.
 fn exact_time(micros: i64) -> Timestamp {
     let whole = Timestamp::from_unix_micros(micros);
     if whole.unix_micros() == micros {
         whole
     } else {
-        whole.after(std::time::Duration::from_millis(1))
+        Timestamp::from_unix_millis(0)
     }
 }
 
@@ -290,7 +314,11 @@ pub(crate) fn write_strings<'a>(strings: impl Iterator<Item = &'a str>) -> Strin
 
 fn strings(text: &str) -> Option<Vec<String>> {
     let value = relynt_json::parse(text.as_bytes()).ok()?;
-    value.as_array()?.iter().map(|item| item.as_str().map(str::to_owned)).collect()
+    value
+        .as_array()?
+        .iter()
+        .map(|item| item.as_str().map(str::to_owned))
+        .collect()
 }
 
 pub(crate) fn write_scopes(scopes: Scopes) -> String {
@@ -322,7 +350,12 @@ fn read_votes(text: &str) -> Option<Vec<Vote>> {
             vote: VoteKind::from_word(text("vote")?)?,
             at: Timestamp::parse(text("at")?).ok()?,
             channel: Channel::from_word(text("channel")?)?,
-            revision: item.get("revision")?.as_number()?.as_u64()?.try_into().ok()?,
+            revision: item
+                .get("revision")?
+                .as_number()?
+                .as_u64()?
+                .try_into()
+                .ok()?,
         })
     };
     value.as_array()?.iter().map(vote).collect()

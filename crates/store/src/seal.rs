@@ -58,7 +58,12 @@ impl Place<'_> {
             Some(id) => id.as_bytes(),
             None => &[],
         };
-        let parts = [self.table.as_bytes(), organization, self.row, self.field.as_bytes()];
+        let parts = [
+            self.table.as_bytes(),
+            organization,
+            self.row,
+            self.field.as_bytes(),
+        ];
         let mut out = Vec::with_capacity(16 + parts.iter().map(|part| part.len()).sum::<usize>());
         for part in parts {
             // No part comes near 4 GiB; one that did would only fail to unseal.
@@ -88,7 +93,9 @@ impl Key {
     /// A new one.
     pub(crate) fn random(entropy: &dyn Entropy) -> Result<Self, SealError> {
         let mut bytes = Zeroizing::new([0; KEY_LEN]);
-        entropy.fill(bytes.as_mut()).map_err(|_| SealError::Entropy)?;
+        entropy
+            .fill(bytes.as_mut())
+            .map_err(|_| SealError::Entropy)?;
         Ok(Self(bytes))
     }
 
@@ -124,7 +131,9 @@ impl Key {
         place: &Place<'_>,
         sealed: &[u8],
     ) -> Result<Zeroizing<Vec<u8>>, SealError> {
-        let (head, text) = sealed.split_at_checked(HEAD_LEN).ok_or(SealError::Refused)?;
+        let (head, text) = sealed
+            .split_at_checked(HEAD_LEN)
+            .ok_or(SealError::Refused)?;
         let (&format, random) = head.split_first().ok_or(SealError::Refused)?;
         if format != FORMAT {
             return Err(SealError::Refused);
@@ -134,7 +143,10 @@ impl Key {
         let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| SealError::Refused)?;
         let mut text = Zeroizing::new(text.to_vec());
         let aad = Aad::from(place.associated_data());
-        let len = key.open_in_place(nonce, aad, &mut text).map_err(|_| SealError::Refused)?.len();
+        let len = key
+            .open_in_place(nonce, aad, &mut text)
+            .map_err(|_| SealError::Refused)?
+            .len();
         text.truncate(len);
         Ok(text)
     }
@@ -152,14 +164,19 @@ impl Key {
     /// Unseals another key.
     pub(crate) fn unwrap_key(&self, place: &Place<'_>, wrapped: &[u8]) -> Result<Self, SealError> {
         let plain = self.unseal(place, wrapped)?;
-        let bytes: [u8; KEY_LEN] = plain.as_slice().try_into().map_err(|_| SealError::Refused)?;
+        let bytes: [u8; KEY_LEN] = plain
+            .as_slice()
+            .try_into()
+            .map_err(|_| SealError::Refused)?;
         Ok(Self(Zeroizing::new(bytes)))
     }
 
     fn derive(&self, salt: &[u8]) -> Result<LessSafeKey, SealError> {
         let prk = Salt::new(HKDF_SHA256, salt).extract(self.0.as_slice());
         let mut bytes = [0; KEY_LEN];
-        let filled = prk.expand(&[INFO], HKDF_SHA256).and_then(|okm| okm.fill(&mut bytes));
+        let filled = prk
+            .expand(&[INFO], HKDF_SHA256)
+            .and_then(|okm| okm.fill(&mut bytes));
         let key = filled.and_then(|()| UnboundKey::new(&AES_256_GCM, &bytes));
         bytes.zeroize();
         Ok(LessSafeKey::new(key.map_err(|_| SealError::Cipher)?))
@@ -185,22 +202,41 @@ mod tests {
         let entropy = SeededEntropy::new(1);
         let key = Key::random(&entropy).unwrap();
         let sealed = key.seal(&entropy, &place(b"row"), b"hello").unwrap();
-        assert_eq!(key.unseal(&place(b"row"), &sealed).unwrap().as_slice(), b"hello");
+        assert_eq!(
+            key.unseal(&place(b"row"), &sealed).unwrap().as_slice(),
+            b"hello"
+        );
 
         let other_key = Key::random(&entropy).unwrap();
-        assert_eq!(other_key.unseal(&place(b"row"), &sealed).unwrap_err(), SealError::Refused);
+        assert_eq!(
+            other_key.unseal(&place(b"row"), &sealed).unwrap_err(),
+            SealError::Refused
+        );
         let places = [
             place(b"rox"),
-            Place { table: "calls", ..place(b"row") },
-            Place { field: "answer", ..place(b"row") },
-            Place { organization: None, ..place(b"row") },
+            Place {
+                table: "calls",
+                ..place(b"row")
+            },
+            Place {
+                field: "answer",
+                ..place(b"row")
+            },
+            Place {
+                organization: None,
+                ..place(b"row")
+            },
             Place {
                 organization: Some(OrganizationId::from_bytes([2; 16])),
                 ..place(b"row")
             },
         ];
         for wrong in places {
-            assert_eq!(key.unseal(&wrong, &sealed).unwrap_err(), SealError::Refused, "{wrong:?}");
+            assert_eq!(
+                key.unseal(&wrong, &sealed).unwrap_err(),
+                SealError::Refused,
+                "{wrong:?}"
+            );
         }
     }
 
@@ -229,8 +265,18 @@ mod tests {
 
     #[test]
     fn parts_of_a_place_do_not_run_into_each_other() {
-        let one = Place { table: "ab", organization: None, row: b"c", field: "d" };
-        let two = Place { table: "a", organization: None, row: b"bc", field: "d" };
+        let one = Place {
+            table: "ab",
+            organization: None,
+            row: b"c",
+            field: "d",
+        };
+        let two = Place {
+            table: "a",
+            organization: None,
+            row: b"bc",
+            field: "d",
+        };
         assert_ne!(one.associated_data(), two.associated_data());
     }
 }

@@ -21,8 +21,7 @@ pub(crate) const INSERT_ORGANIZATION: &str = "INSERT INTO organizations
 
 pub(crate) const FIND_USER: &str = "SELECT id FROM users WHERE email_key = $1";
 
-pub(crate) const INSERT_USER: &str =
-    "INSERT INTO users (id, email, email_key) VALUES ($1, $2, $3)";
+pub(crate) const INSERT_USER: &str = "INSERT INTO users (id, email, email_key) VALUES ($1, $2, $3)";
 
 pub(crate) const INSERT_MEMBER: &str = "INSERT INTO memberships
     (organization, user_id, role, created_at, changed) VALUES ($1, $2, $3, $4, $5)";
@@ -271,7 +270,8 @@ pub(crate) const INSERT_APPROVAL: &str = concat!(
         $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31)"
 );
 
-pub(crate) const OPEN_APPROVAL: &str = "SELECT id, revision, expires_at FROM approvals
+pub(crate) const OPEN_APPROVAL: &str = "SELECT id, revision, expires_at
+    FROM approvals INDEXED BY approvals_open
     WHERE organization = $1 AND agent = $2 AND request_digest = $3 AND status = 'pending'
         AND expires_at > $4
     ORDER BY created_at DESC, id DESC LIMIT 1";
@@ -285,7 +285,8 @@ pub(crate) const FIND_APPROVAL: &str = concat!(
 pub(crate) const PENDING_OF_AGENT: &str = concat!(
     "SELECT ",
     approval_columns!(),
-    " FROM approvals WHERE organization = $1 AND agent = $2 AND status = 'pending'
+    " FROM approvals INDEXED BY approvals_open
+      WHERE organization = $1 AND agent = $2 AND status = 'pending'
       ORDER BY created_at, id"
 );
 
@@ -317,8 +318,11 @@ pub(crate) const LIST_APPROVALS_OF_STATUS: &str =
     list_approvals!("approvals_by_status", " AND status = $4", "$5");
 pub(crate) const LIST_APPROVALS_OF_AGENT: &str =
     list_approvals!("approvals_by_agent", " AND agent = $4", "$5");
-pub(crate) const LIST_APPROVALS_OF_BOTH: &str =
-    list_approvals!("approvals_by_agent", " AND agent = $4 AND status = $5", "$6");
+pub(crate) const LIST_APPROVALS_OF_BOTH: &str = list_approvals!(
+    "approvals_by_agent",
+    " AND agent = $4 AND status = $5",
+    "$6"
+);
 
 pub(crate) const LIST_EXPIRED: &str = "SELECT organization, id
     FROM approvals INDEXED BY approvals_due

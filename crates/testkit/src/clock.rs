@@ -16,7 +16,10 @@ pub struct FixedClock {
 impl FixedClock {
     /// A clock that stands at this time.
     pub fn at(start: Timestamp) -> Self {
-        Self { start, passed_ms: AtomicU64::new(0) }
+        Self {
+            start,
+            passed_ms: AtomicU64::new(0),
+        }
     }
 
     /// Moves it on; whole milliseconds.

@@ -3,7 +3,13 @@
 //!
 //! Used by tests alone; whatever is wrong here panics.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::missing_panics_doc
+)]
 
 mod clock;
 mod connectors;

@@ -30,7 +30,8 @@ from ._errors import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ._types import ActionResult, ApprovalResult
+    from ._types import ActionResult, ApprovalResult, Fault, Verification
+    from ._verify import verify
 
 __version__: str = _native.VERSION
 
@@ -42,24 +43,36 @@ __all__ = [
     "ApprovalResult",
     "ApprovalTimeoutError",
     "AuthenticationError",
+    "Fault",
     "InsecureTransportWarning",
     "NetworkError",
     "RelyntClient",
     "RelyntError",
     "RequestError",
+    "Verification",
     "__version__",
+    "verify",
 ]
 
 # A thread that waits in a call must not wake up in an interpreter that is gone.
 _atexit.register(_native.exiting)
 
 
-def __getattr__(name: str) -> object:
-    # Dataclasses take longer to import than everything else here together.
-    if name in ("ActionResult", "ApprovalResult"):
-        from . import _types
+# Dataclasses take longer to import than everything else here together.
+_LATER = {
+    "ActionResult": "_types",
+    "ApprovalResult": "_types",
+    "Fault": "_types",
+    "Verification": "_types",
+    "verify": "_verify",
+}
 
-        value: object = getattr(_types, name)
+
+def __getattr__(name: str) -> object:
+    if name in _LATER:
+        import importlib
+
+        value: object = getattr(importlib.import_module(f".{_LATER[name]}", __name__), name)
         globals()[name] = value
         return value
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

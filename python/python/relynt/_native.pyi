@@ -1,6 +1,16 @@
 from typing import Final, final
 
-__all__ = ["ENVIRONMENT", "VERSION", "Completions", "Core", "Task", "exiting", "uuid7"]
+__all__ = [
+    "ENVIRONMENT",
+    "VERSION",
+    "Completions",
+    "Core",
+    "Task",
+    "exiting",
+    "uuid7",
+    "verify_bytes",
+    "verify_file",
+]
 
 ENVIRONMENT: Final[tuple[str, ...]]
 VERSION: Final[str]
@@ -48,5 +58,10 @@ class Completions:
 class Task:
     def abort(self) -> None: ...
 
+# (verdict, valid, consistent, invalid, [(line, receipt_id, reason)])
+_Found = tuple[str, int, int, int, list[tuple[int | None, str | None, str]]]
+
 def uuid7() -> str: ...
 def exiting() -> None: ...
+def verify_bytes(document: bytes, key_sets: list[bytes], key_ids: list[str]) -> _Found: ...
+def verify_file(path: str, key_sets: list[bytes], key_ids: list[str]) -> _Found: ...

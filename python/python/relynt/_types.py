@@ -82,3 +82,46 @@ class ApprovalResult:
     def to_dict(self) -> dict[str, Any]:
         """A copy as a dict, nested values copied too."""
         return dataclasses.asdict(self)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Fault:
+    """Why a record is not valid.
+
+    Attributes:
+        line: Its line in an export, from 1; ``None`` for a document that is one record.
+        receipt_id: Its id, if that could be read.
+        reason: What does not hold.
+    """
+
+    line: int | None
+    receipt_id: str | None
+    reason: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Verification:
+    """What offline verification found.
+
+    Checked are the form of every record, its signature and its key; not that none is missing.
+
+    Attributes:
+        verdict: ``"valid"``: every record is signed by a key that you named. ``"consistent"``:
+            every signature holds, but for some the key came with the document itself, so that
+            anybody may have signed it. ``"invalid"``: a record does not hold, or there is none.
+        valid: Records signed by a key that you named.
+        consistent: Records signed by a key that only the document brings.
+        invalid: Records that do not hold, and lines that are nothing known.
+        faults: Why, for the first 100.
+    """
+
+    verdict: str
+    valid: int
+    consistent: int
+    invalid: int
+    faults: tuple[Fault, ...] = ()
+
+    @property
+    def is_valid(self) -> bool:
+        """Whether every record is signed by a key that you named."""
+        return self.verdict == "valid"

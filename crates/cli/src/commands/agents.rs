@@ -213,11 +213,27 @@ mod tests {
 
     #[test]
     fn durations_have_one_unit() {
-        for (text, found) in [("0", 0), ("90s", 90), ("30m", 1800), ("24h", 86_400), ("7d", 604_800)]
-        {
+        for (text, found) in [
+            ("0", 0),
+            ("90s", 90),
+            ("30m", 1800),
+            ("24h", 86_400),
+            ("7d", 604_800),
+        ] {
             assert_eq!(seconds(text), Ok(found), "{text}");
         }
-        for text in ["", "h", "1", "-1s", "01s", "1w", "1.5h", "99999999999d", "1h30m", "é"] {
+        for text in [
+            "",
+            "h",
+            "1",
+            "-1s",
+            "01s",
+            "1w",
+            "1.5h",
+            "99999999999d",
+            "1h30m",
+            "é",
+        ] {
             assert!(seconds(text).is_err(), "{text}");
         }
     }

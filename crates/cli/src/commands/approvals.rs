@@ -15,7 +15,7 @@ use crate::outside::Outside;
 
 const APPROVALS: &str = "/v1/approvals";
 /// How long the command waits for the execution that an approval starts.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 const APPROVAL: &[Column] = &[
     ("APPROVAL", "/approval_id"),

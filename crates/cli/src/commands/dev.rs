@@ -57,7 +57,11 @@ pub(crate) fn run(
 /// What a configuration of `serve` says, with defaults that need none.
 fn configure(arguments: &Arguments, outside: &Outside) -> Result<Config, Failure> {
     // The folder is named by `--data` alone: a store or a key from elsewhere would not be in it.
-    for name in ["RELYNT_STORE_URL", "RELYNT_MASTER_KEY", "RELYNT_MASTER_KEY_FILE"] {
+    for name in [
+        "RELYNT_STORE_URL",
+        "RELYNT_MASTER_KEY",
+        "RELYNT_MASTER_KEY_FILE",
+    ] {
         if outside.variable(name).is_some() {
             return Err(Failure::usage(format!(
                 "`relynt dev` keeps store and key in `--data`: unset {name}, or use `relynt serve`"

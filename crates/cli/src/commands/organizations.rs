@@ -58,7 +58,10 @@ pub(crate) fn run(
                 output.fields(&[
                     ("organization", created.organization.to_string()),
                     ("owner", created.owner.to_string()),
-                    ("access token (shown once)", created.access_token.to_string()),
+                    (
+                        "access token (shown once)",
+                        created.access_token.to_string(),
+                    ),
                 ])
             }
             Command::List => {
@@ -79,7 +82,11 @@ pub(crate) fn run(
                 let rows: Vec<Vec<String>> = rows
                     .iter()
                     .map(|row| {
-                        vec![row.id.to_string(), inert(&row.name), row.created_at.to_string()]
+                        vec![
+                            row.id.to_string(),
+                            inert(&row.name),
+                            row.created_at.to_string(),
+                        ]
                     })
                     .collect();
                 output.table(&["ORGANIZATION", "NAME", "CREATED"], &rows)

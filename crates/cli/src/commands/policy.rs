@@ -143,7 +143,11 @@ struct Simulate {
     #[arg(long, value_name = "ID")]
     instance: Option<String>,
     /// A saved version to try instead of the active one
-    #[arg(long = "policy-version", value_name = "VERSION", conflicts_with = "rules")]
+    #[arg(
+        long = "policy-version",
+        value_name = "VERSION",
+        conflicts_with = "rules"
+    )]
     policy_version: Option<String>,
     /// A file with rules to try
     #[arg(long, value_name = "FILE")]
@@ -208,7 +212,10 @@ fn activate(
         note,
         acknowledge: acknowledge.then_some(true),
     };
-    show(&api.post(&path(POLICIES, &[version, "activate"]), &body)?, output)
+    show(
+        &api.post(&path(POLICIES, &[version, "activate"]), &body)?,
+        output,
+    )
 }
 
 fn show(text: &str, output: &mut Output) -> Result<Exit, Failure> {
@@ -219,7 +226,11 @@ fn show(text: &str, output: &mut Output) -> Result<Exit, Failure> {
         let rows: Vec<Vec<String>> = rules
             .into_iter()
             .flatten()
-            .map(|rule| RULE.iter().map(|(_, at)| crate::output::cell(rule, at)).collect())
+            .map(|rule| {
+                RULE.iter()
+                    .map(|(_, at)| crate::output::cell(rule, at))
+                    .collect()
+            })
             .collect();
         output.line("")?;
         let titles: Vec<&str> = RULE.iter().map(|(title, _)| *title).collect();
@@ -340,7 +351,10 @@ impl Versions {
         last.map(|version| version.name.clone()).ok_or_else(|| {
             Failure::new(
                 Exit::No,
-                format!("no version before `{}` was ever active: name one", active.name),
+                format!(
+                    "no version before `{}` was ever active: name one",
+                    active.name
+                ),
             )
         })
     }
@@ -367,12 +381,21 @@ mod tests {
 
     #[test]
     fn rollback_goes_to_the_last_older_version_that_was_active() {
-        let all = versions(&[(4, true, true), (3, false, false), (2, true, false), (1, true, false)]);
+        let all = versions(&[
+            (4, true, true),
+            (3, false, false),
+            (2, true, false),
+            (1, true, false),
+        ]);
         assert_eq!(all.before_active(None).unwrap(), "v2");
         assert_eq!(all.before_active(Some("v3".into())).unwrap(), "v3");
         assert!(all.before_active(Some("v4".into())).is_err());
         assert!(all.before_active(Some("latest".into())).is_err());
-        assert!(versions(&[(2, true, true), (1, false, false)]).before_active(None).is_err());
+        assert!(
+            versions(&[(2, true, true), (1, false, false)])
+                .before_active(None)
+                .is_err()
+        );
         assert!(versions(&[(1, false, false)]).before_active(None).is_err());
     }
 
@@ -381,7 +404,11 @@ mod tests {
         let push = |text: &str, note| new_version(parse_json(text.as_bytes(), "it").unwrap(), note);
         assert_eq!(push("[]", None).unwrap(), r#"{"rules":[]}"#);
         assert_eq!(
-            push(r#"{"version":"v1","digest":"x","rules":[],"note":"a"}"#, Some("b")).unwrap(),
+            push(
+                r#"{"version":"v1","digest":"x","rules":[],"note":"a"}"#,
+                Some("b")
+            )
+            .unwrap(),
             r#"{"note":"b","rules":[]}"#
         );
         assert_eq!(
@@ -395,6 +422,11 @@ mod tests {
     #[test]
     fn a_key_given_twice_is_refused_before_it_could_be_lost() {
         let twice = br#"{"rules":[],"rules":[{}]}"#;
-        assert!(parse_json(twice, "it").unwrap_err().text.contains("it is not JSON"));
+        assert!(
+            parse_json(twice, "it")
+                .unwrap_err()
+                .text
+                .contains("it is not JSON")
+        );
     }
 }

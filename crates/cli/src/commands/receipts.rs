@@ -104,10 +104,10 @@ enum Command {
 
 #[derive(Debug, Args)]
 struct Filter {
-    /// allow, deny, pending_approval or error
+    /// `allow`, `deny`, `pending_approval` or `error`
     #[arg(long, value_parser = decision)]
     decision: Option<ReceiptDecision>,
-    /// low, medium or high
+    /// `low`, `medium` or `high`
     #[arg(long, value_parser = risk)]
     risk: Option<RiskLevel>,
     /// Of this agent
@@ -176,7 +176,7 @@ pub(crate) fn run(
         }
         Command::Export { filter, output: to } => {
             let query = filter.query().with("limit", Some(PAGE));
-            export(&api, query, to, output)
+            export(&api, &query, to, output)
         }
     }
 }
@@ -214,7 +214,7 @@ fn list(
 /// cannot shift a later one.
 fn export(
     api: &Api,
-    query: Query,
+    query: &Query,
     to: Option<PathBuf>,
     output: &mut Output,
 ) -> Result<Exit, Failure> {
@@ -227,7 +227,9 @@ fn export(
             let failed = |error: std::io::Error| Failure::file("write", to.display(), &error);
             let mut file = BufWriter::new(File::create(&to).map_err(failed)?);
             let count = write_export(api, query, &keys, &mut file)?;
-            let file = file.into_inner().map_err(|error| failed(error.into_error()))?;
+            let file = file
+                .into_inner()
+                .map_err(|error| failed(error.into_error()))?;
             file.sync_all().map_err(failed)?;
             let file = to.display().to_string();
             if output.is_json() {
@@ -240,12 +242,7 @@ fn export(
     Ok(Exit::Done)
 }
 
-fn write_export(
-    api: &Api,
-    query: Query,
-    keys: &str,
-    out: &mut dyn Write,
-) -> Result<u64, Failure> {
+fn write_export(api: &Api, query: &Query, keys: &str, out: &mut dyn Write) -> Result<u64, Failure> {
     let keys: Value = serde_json::from_str(keys).map_err(|_| api.strange())?;
     let keys = keys.get("keys").ok_or_else(|| api.strange())?;
     writeln!(out, "{{\"keys\":{keys}}}")?;

@@ -89,9 +89,11 @@ pub(crate) fn run(
 }
 
 fn role(text: &str) -> Result<Role, String> {
-    text.parse().map_err(|error: relynt_api::UnknownWord| error.to_string())
+    text.parse()
+        .map_err(|error: relynt_api::UnknownWord| error.to_string())
 }
 
 fn scope(text: &str) -> Result<Scope, String> {
-    text.parse().map_err(|error: relynt_api::UnknownWord| error.to_string())
+    text.parse()
+        .map_err(|error: relynt_api::UnknownWord| error.to_string())
 }

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use relynt_ledger::{
-    Check, KeyId, KeySet, Line, RECORD_MAX, Summary, Trust, Verdict, Verification,
-    verify_document, verify_lines,
+    Check, KeyId, KeySet, Line, RECORD_MAX, Summary, Trust, Verdict, Verification, verify_document,
+    verify_lines,
 };
 use serde_json::{Value, json};
 
@@ -82,9 +82,9 @@ fn named_keys(arguments: &Arguments) -> Result<KeySet, Failure> {
             .and_then(|file| file.take(KEYS_MAX).read_to_end(&mut bytes))
             .map_err(|error| Failure::file("read", name, &error))?;
         let name = path.display();
-        let count = keys
-            .add_jwks(&bytes, Trust::Named)
-            .map_err(|error| Failure::usage(format!("`{name}` is no set of public keys: {error}")))?;
+        let count = keys.add_jwks(&bytes, Trust::Named).map_err(|error| {
+            Failure::usage(format!("`{name}` is no set of public keys: {error}"))
+        })?;
         if count == 0 {
             return Err(Failure::usage(format!("`{name}` holds no Ed25519 key")));
         }
@@ -154,7 +154,11 @@ impl Found {
         }
         let failed = |check: Check| check == Check::Failed;
         let reason = verification.reason.clone().unwrap_or_else(|| {
-            let what = if failed(verification.key) { "key" } else { "signature" };
+            let what = if failed(verification.key) {
+                "key"
+            } else {
+                "signature"
+            };
             format!("the {what} does not hold")
         });
         self.fault(line, record_id(verification), reason);
@@ -203,10 +207,19 @@ impl Found {
     fn tell(&self, path: &Path, output: &mut Output) -> Result<(), Failure> {
         let file = inert(&path.display().to_string());
         for fault in &self.faults {
-            let place = fault.line.map(|line| format!(":{line}")).unwrap_or_default();
-            let id = fault.receipt_id.as_deref().map(|id| format!("{} ", inert(id)));
+            let place = fault
+                .line
+                .map(|line| format!(":{line}"))
+                .unwrap_or_default();
+            let id = fault
+                .receipt_id
+                .as_deref()
+                .map(|id| format!("{} ", inert(id)));
             let id = id.unwrap_or_default();
-            output.line(&format!("{file}{place}: {id}not valid: {}", inert(&fault.reason)))?;
+            output.line(&format!(
+                "{file}{place}: {id}not valid: {}",
+                inert(&fault.reason)
+            ))?;
         }
         let records = match self.records() {
             1 => "1 record".to_owned(),

@@ -64,8 +64,15 @@ impl State {
         let Ok(Value::Object(envelope)) = parse(body) else {
             return refuse(400, "the body is not a JSON object");
         };
-        let text = |name: &str| envelope.get(name).and_then(Value::as_str).unwrap_or_default();
-        let id = text("resource").strip_prefix("crm:deal:").unwrap_or_default();
+        let text = |name: &str| {
+            envelope
+                .get(name)
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+        };
+        let id = text("resource")
+            .strip_prefix("crm:deal:")
+            .unwrap_or_default();
         if id.is_empty() {
             return refuse(404, "the resource is not a deal");
         }

@@ -57,12 +57,14 @@ fn answer(stream: &mut TcpStream, crm: &Crm) -> io::Result<Answer> {
         read_some(stream, &mut bytes)?;
     }
     let body = bytes.get(head.end..head.end + head.body_length);
-    Ok(match (head.method.as_str(), head.path.strip_prefix("/deals/")) {
-        ("POST", _) => crm.act(head.key.as_deref(), body.unwrap_or_default()),
-        ("GET", Some(id)) => crm.show(id),
-        ("GET", None) => refuse(404, "there is nothing here but /deals/<id>"),
-        _ => refuse(405, "only GET and POST are known"),
-    })
+    Ok(
+        match (head.method.as_str(), head.path.strip_prefix("/deals/")) {
+            ("POST", _) => crm.act(head.key.as_deref(), body.unwrap_or_default()),
+            ("GET", Some(id)) => crm.show(id),
+            ("GET", None) => refuse(404, "there is nothing here but /deals/<id>"),
+            _ => refuse(405, "only GET and POST are known"),
+        },
+    )
 }
 
 fn read_some(stream: &mut TcpStream, bytes: &mut Vec<u8>) -> io::Result<()> {

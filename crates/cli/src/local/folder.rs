@@ -45,7 +45,11 @@ pub(crate) fn prepare(folder: &Path, entropy: &dyn Entropy) -> Result<(), Failur
 fn write_key(folder: &Path, key: &Path, bytes: &[u8]) -> io::Result<()> {
     let part: PathBuf = folder.join(format!("{KEY}.{}", std::process::id()));
     let mut options = OpenOptions::new();
-    let mut file = options.write(true).create_new(true).mode(0o600).open(&part)?;
+    let mut file = options
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&part)?;
     let linked = file
         .write_all(bytes)
         .and_then(|()| file.sync_all())

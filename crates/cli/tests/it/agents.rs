@@ -18,16 +18,26 @@ fn a_list_is_a_table_for_people_and_json_for_programs() {
          a1     crm-bot  active  sales, eu  2026-01-01T00:00:00.000Z  -\n"
     );
     let json = stub.run(&["agents", "list", "--json"]);
-    assert_eq!(json.stdout, format!("{{\"agents\":[{AGENT}],\"next_cursor\":null}}\n"));
+    assert_eq!(
+        json.stdout,
+        format!("{{\"agents\":[{AGENT}],\"next_cursor\":null}}\n")
+    );
     assert_eq!((json.code, table.code), (0, 0));
 }
 
 #[test]
 fn creating_sends_what_was_named_and_shows_the_agent() {
     let stub = Stub::new(&[("POST /v1/agents", 201, AGENT)]);
-    let ended = stub.run(&["agents", "create", "crm-bot", "--tag", "sales", "--tag", "eu"]);
+    let ended = stub.run(&[
+        "agents", "create", "crm-bot", "--tag", "sales", "--tag", "eu",
+    ]);
     assert_eq!(ended.code, 0, "{ended:?}");
-    assert!(ended.stdout.starts_with("agent        a1\nname         crm-bot\n"), "{ended:?}");
+    assert!(
+        ended
+            .stdout
+            .starts_with("agent        a1\nname         crm-bot\n"),
+        "{ended:?}"
+    );
     let sent = r#"POST /v1/agents {"name":"crm-bot","description":null,"tags":["sales","eu"]}"#;
     assert_eq!(stub.lines(), [sent]);
 }
@@ -36,7 +46,14 @@ fn creating_sends_what_was_named_and_shows_the_agent() {
 fn rotation_prints_the_four_lines_and_nothing_else() {
     let answer = r#"{"agent_secret":"rly_s","credential_id":"c1","environment":{"RELYNT_API_BASE_URL":"http://127.0.0.1:7465","RELYNT_AGENT_SECRET":"rly_s","RELYNT_AGENT_ID":"a1","RELYNT_ORG_ID":"o1"}}"#;
     let stub = Stub::new(&[("POST /v1/agents/a1/rotate", 200, answer)]);
-    let ended = stub.run(&["agents", "rotate", "a1", "--overlap", "24h", "--cancel-pending"]);
+    let ended = stub.run(&[
+        "agents",
+        "rotate",
+        "a1",
+        "--overlap",
+        "24h",
+        "--cancel-pending",
+    ]);
     assert_eq!(
         ended.stdout,
         "export RELYNT_API_BASE_URL=http://127.0.0.1:7465\nexport RELYNT_AGENT_SECRET=rly_s\n\
@@ -69,7 +86,11 @@ fn disabling_enabling_and_revoking_reach_their_paths() {
         ("POST /v1/agents/a1/disable", 200, AGENT),
         ("POST /v1/agents/a1/enable", 200, AGENT),
         ("DELETE /v1/agents/a1/credentials/c1", 204, ""),
-        ("GET /v1/agents/a1/credentials", 200, r#"{"credentials":[],"next_cursor":null}"#),
+        (
+            "GET /v1/agents/a1/credentials",
+            200,
+            r#"{"credentials":[],"next_cursor":null}"#,
+        ),
     ]);
     for arguments in [
         &["agents", "disable", "a1"][..],
@@ -86,6 +107,14 @@ fn disabling_enabling_and_revoking_reach_their_paths() {
 
 #[test]
 fn an_id_cannot_climb_out_of_its_path() {
-    let stub = Stub::new(&[("GET /v1/agents/%2E%2E%2Ftokens", 404, &problem("not_found", "no"))]);
-    assert_error(&stub.run(&["agents", "show", "../tokens"]), 1, "no (not_found, request r-1)");
+    let stub = Stub::new(&[(
+        "GET /v1/agents/%2E%2E%2Ftokens",
+        404,
+        &problem("not_found", "no"),
+    )]);
+    assert_error(
+        &stub.run(&["agents", "show", "../tokens"]),
+        1,
+        "no (not_found, request r-1)",
+    );
 }

@@ -9,7 +9,10 @@ fn approval(status: &str, execution: &str) -> String {
 
 #[test]
 fn alone_and_in_a_pipe_it_lists_what_waits_and_ends() {
-    let list = format!(r#"{{"approvals":[{}],"next_cursor":null}}"#, approval("pending", "null"));
+    let list = format!(
+        r#"{{"approvals":[{}],"next_cursor":null}}"#,
+        approval("pending", "null")
+    );
     let stub = Stub::new(&[("GET /v1/approvals?status=pending", 200, &list)]);
     let ended = stub.run(&["approvals"]);
     assert_eq!(
@@ -29,9 +32,20 @@ fn approving_waits_for_what_was_approved() {
         ("POST /v1/approvals/p1/decision", 200, &voted),
         ("GET /v1/approvals/p1?wait_ms=60000", 200, &final_state),
     ]);
-    let ended = stub.run(&["approvals", "approve", "p1", "--note", "fine", "--revision", "1"]);
+    let ended = stub.run(&[
+        "approvals",
+        "approve",
+        "p1",
+        "--note",
+        "fine",
+        "--revision",
+        "1",
+    ]);
     assert_eq!(ended.code, 0, "{ended:?}");
-    assert!(ended.stdout.contains("\nexecution      succeeded\n"), "{ended:?}");
+    assert!(
+        ended.stdout.contains("\nexecution      succeeded\n"),
+        "{ended:?}"
+    );
     assert_eq!(
         stub.lines(),
         [
@@ -46,7 +60,11 @@ fn a_vote_counts_even_if_its_outcome_cannot_be_looked_at() {
     let voted = approval("approved", r#"{"status":"pending"}"#);
     let stub = Stub::new(&[
         ("POST /v1/approvals/p1/decision", 200, &voted),
-        ("GET /v1/approvals/p1?wait_ms=60000", 503, &problem("unavailable", "no")),
+        (
+            "GET /v1/approvals/p1?wait_ms=60000",
+            503,
+            &problem("unavailable", "no"),
+        ),
     ]);
     let ended = stub.run(&["approvals", "approve", "p1", "--json"]);
     assert_eq!((ended.code, ended.stdout), (0, format!("{voted}\n")));
@@ -74,6 +92,12 @@ fn what_an_agent_wrote_is_inert() {
     let hostile = approval("pending", "null").replace("crm-bot", "bot\\u001b[2J\\u202e");
     let stub = Stub::new(&[("GET /v1/approvals/p1", 200, &hostile)]);
     let ended = stub.run(&["approvals", "show", "p1"]);
-    assert!(ended.stdout.contains("bot\\u{1b}[2J\\u{202e}\n"), "{ended:?}");
-    assert!(ended.stdout.contains(r#"{"stage":"closed_won"}"#), "{ended:?}");
+    assert!(
+        ended.stdout.contains("bot\\u{1b}[2J\\u{202e}\n"),
+        "{ended:?}"
+    );
+    assert!(
+        ended.stdout.contains(r#"{"stage":"closed_won"}"#),
+        "{ended:?}"
+    );
 }

@@ -9,7 +9,10 @@ fn a_file_is_sent_as_it_means_and_its_secrets_are_not_shown() {
         ("PATCH /v1/connectors/c1", 200, CONNECTOR),
     ]);
     let file = r#"{ "name": "crm", "headers": { "Authorization": "canary" } }"#;
-    for arguments in [&["connectors", "create", "-"][..], &["connectors", "update", "c1", "-"]] {
+    for arguments in [
+        &["connectors", "create", "-"][..],
+        &["connectors", "update", "c1", "-"],
+    ] {
         let ended = stub.run_with_input(arguments, file);
         assert_eq!(ended.code, 0, "{ended:?}");
         assert!(ended.stdout.contains("********") && !ended.stdout.contains("canary"));
@@ -27,7 +30,11 @@ fn a_file_is_sent_as_it_means_and_its_secrets_are_not_shown() {
 #[test]
 fn a_file_that_is_not_strict_json_is_refused_without_its_content() {
     let stub = Stub::new(&[]);
-    for file in [r#"{"name":"canary""#, r#"{"name":"canary","name":"canary"}"#, "name: canary"] {
+    for file in [
+        r#"{"name":"canary""#,
+        r#"{"name":"canary","name":"canary"}"#,
+        "name: canary",
+    ] {
         let ended = stub.run_with_input(&["connectors", "create", "-"], file);
         assert_eq!(ended.code, 2, "{ended:?}");
         assert_eq!(ended.stderr.lines().count(), 1, "{ended:?}");
@@ -45,7 +52,15 @@ fn listing_showing_and_deleting_reach_their_paths() {
         ("DELETE /v1/connectors/c1", 204, ""),
     ]);
     let table = stub.run(&["connectors", "list"]);
-    assert!(table.stdout.ends_with("1         c1         crm   *       crm:*     https://crm.example\n"), "{table:?}");
+    assert!(
+        table
+            .stdout
+            .ends_with("1         c1         crm   *       crm:*     https://crm.example\n"),
+        "{table:?}"
+    );
     assert_eq!(stub.run(&["connectors", "show", "c1"]).code, 0);
-    assert_eq!(stub.run(&["connectors", "delete", "c1"]).stdout, "connector c1 is deleted\n");
+    assert_eq!(
+        stub.run(&["connectors", "delete", "c1"]).stdout,
+        "connector c1 is deleted\n"
+    );
 }

@@ -19,7 +19,10 @@ fn names(help: &str, heading: &str) -> Vec<String> {
 fn options(help: &str) -> Vec<String> {
     help.split_whitespace()
         .filter(|word| word.starts_with("--"))
-        .map(|word| word.trim_end_matches(|end: char| !end.is_ascii_alphanumeric()).to_owned())
+        .map(|word| {
+            word.trim_end_matches(|end: char| !end.is_ascii_alphanumeric())
+                .to_owned()
+        })
         .filter(|option| option != "--help" && option != "--version")
         .collect()
 }
@@ -27,9 +30,15 @@ fn options(help: &str) -> Vec<String> {
 fn check(path: &[&str]) {
     let help = relynt(&[path, &["--help"]].concat()).stdout;
     let command = ["relynt", &path.join(" ")].join(" ");
-    assert!(DOCUMENT.contains(command.trim_end()), "docs/cli.md does not name `{command}`");
+    assert!(
+        DOCUMENT.contains(command.trim_end()),
+        "docs/cli.md does not name `{command}`"
+    );
     for option in options(&help) {
-        assert!(DOCUMENT.contains(&option), "docs/cli.md does not name {option} of `{command}`");
+        assert!(
+            DOCUMENT.contains(&option),
+            "docs/cli.md does not name {option} of `{command}`"
+        );
     }
     for name in names(&help, "Commands:") {
         if name != "help" {

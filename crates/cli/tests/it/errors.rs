@@ -29,7 +29,12 @@ fn a_secret_is_not_taken_from_the_command_line() {
 
 #[test]
 fn an_address_that_is_none_is_wrong_usage_and_is_not_repeated() {
-    for url in ["gateway", "ftp://x", "http://user:canary@x", "http://x/?token=canary"] {
+    for url in [
+        "gateway",
+        "ftp://x",
+        "http://user:canary@x",
+        "http://x/?token=canary",
+    ] {
         let variables = [("RELYNT_API_BASE_URL", url), ("RELYNT_ACCESS_TOKEN", TOKEN)];
         let ended = relynt_with(&["agents", "list"], &variables, "");
         assert_eq!(ended.code, 2, "{url}: {ended:?}");
@@ -44,11 +49,18 @@ fn a_gateway_that_is_not_there_is_code_4() {
     let address = free.local_addr().unwrap();
     drop(free);
     let url = format!("http://{address}");
-    let ended = relynt_with(&["agents", "list", "--url", &url], &[("RELYNT_ACCESS_TOKEN", TOKEN)], "");
+    let ended = relynt_with(
+        &["agents", "list", "--url", &url],
+        &[("RELYNT_ACCESS_TOKEN", TOKEN)],
+        "",
+    );
     assert_eq!((ended.code, ended.stdout.as_str()), (4, ""), "{ended:?}");
     let start = format!("error: the gateway at `{url}` cannot be reached: ");
     assert!(ended.stderr.starts_with(&start), "{ended:?}");
-    assert!(ended.stderr.ends_with("; check that it runs there\n"), "{ended:?}");
+    assert!(
+        ended.stderr.ends_with("; check that it runs there\n"),
+        "{ended:?}"
+    );
     assert_eq!(ended.stderr.lines().count(), 1, "{ended:?}");
 }
 
@@ -56,8 +68,18 @@ fn a_gateway_that_is_not_there_is_code_4() {
 fn refusals_are_one_line_with_code_and_request_id() {
     for (status, code, exit, advice) in [
         (400, "bad_request", 1, ""),
-        (401, "unauthorized", 1, "; check RELYNT_ACCESS_TOKEN or `--token-file`"),
-        (403, "forbidden", 1, "; use a token whose role and scopes allow it"),
+        (
+            401,
+            "unauthorized",
+            1,
+            "; check RELYNT_ACCESS_TOKEN or `--token-file`",
+        ),
+        (
+            403,
+            "forbidden",
+            1,
+            "; use a token whose role and scopes allow it",
+        ),
         (404, "not_found", 1, ""),
         (409, "conflict", 1, ""),
         (500, "internal_error", 4, ""),
@@ -65,7 +87,11 @@ fn refusals_are_one_line_with_code_and_request_id() {
     ] {
         let stub = Stub::new(&[("GET /v1/agents/a1", status, &problem(code, "not this"))]);
         let ended = stub.run(&["agents", "show", "a1"]);
-        assert_error(&ended, exit, &format!("not this{advice} ({code}, request r-1)"));
+        assert_error(
+            &ended,
+            exit,
+            &format!("not this{advice} ({code}, request r-1)"),
+        );
     }
 }
 
@@ -88,7 +114,10 @@ fn text_of_strangers_cannot_command_the_terminal() {
     let stub = Stub::new(&[("GET /v1/agents/a1", 404, &problem("not_found", hostile))]);
     let ended = stub.run(&["agents", "show", "a1"]);
     assert_eq!(ended.stderr.lines().count(), 1, "{ended:?}");
-    assert!(!ended.stderr.contains(['\u{1b}', '\u{7}', '\u{202e}']), "{ended:?}");
+    assert!(
+        !ended.stderr.contains(['\u{1b}', '\u{7}', '\u{202e}']),
+        "{ended:?}"
+    );
 }
 
 #[test]
@@ -101,16 +130,29 @@ fn the_token_comes_from_a_file_or_a_variable_and_goes_to_the_gateway_alone() {
     let ended = stub.run(&["tokens", "list", "--token-file", file.to_str().unwrap()]);
     assert_eq!(ended.code, 0, "{ended:?}");
     let credentials: Vec<String> = stub.asked().into_iter().map(|a| a.authorization).collect();
-    assert_eq!(credentials, [format!("Bearer {TOKEN}"), "Bearer rlp_from_a_file".to_owned()]);
+    assert_eq!(
+        credentials,
+        [
+            format!("Bearer {TOKEN}"),
+            "Bearer rlp_from_a_file".to_owned()
+        ]
+    );
 
     for (content, text) in [("", "does not hold"), ("two words", "does not hold")] {
         std::fs::write(&file, content).unwrap();
         let ended = stub.run(&["tokens", "list", "--token-file", file.to_str().unwrap()]);
         assert_eq!(ended.code, 2, "{ended:?}");
-        assert!(ended.stderr.contains(text) && !ended.stderr.contains("two words"), "{ended:?}");
+        assert!(
+            ended.stderr.contains(text) && !ended.stderr.contains("two words"),
+            "{ended:?}"
+        );
     }
     let ended = stub.run(&["tokens", "list", "--token-file", "/nowhere/token"]);
-    assert_error(&ended, 2, "cannot read `/nowhere/token`: there is no such file");
+    assert_error(
+        &ended,
+        2,
+        "cannot read `/nowhere/token`: there is no such file",
+    );
 }
 
 #[test]

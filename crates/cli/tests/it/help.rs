@@ -1,7 +1,13 @@
 use crate::run::{relynt, relynt_with};
 
 const COMMANDS: [&str; 7] = [
-    "agents", "approvals", "connectors", "doctor", "policy", "receipts", "tokens",
+    "agents",
+    "approvals",
+    "connectors",
+    "doctor",
+    "policy",
+    "receipts",
+    "tokens",
 ];
 
 #[test]
@@ -9,9 +15,15 @@ fn help_names_every_command_and_the_exit_codes() {
     let help = relynt(&["--help"]);
     assert_eq!((help.code, help.stderr.as_str()), (0, ""));
     for command in COMMANDS.iter().chain(&["verify"]) {
-        assert!(help.stdout.contains(&format!("\n  {command} ")), "{command}");
+        assert!(
+            help.stdout.contains(&format!("\n  {command} ")),
+            "{command}"
+        );
     }
-    assert!(help.stdout.contains("3 consistent but the signer is not known"));
+    assert!(
+        help.stdout
+            .contains("3 consistent but the signer is not known")
+    );
 }
 
 #[test]
@@ -41,7 +53,10 @@ fn help_does_not_show_the_environment() {
 #[test]
 fn version_is_the_packages() {
     let version = relynt(&["--version"]);
-    assert_eq!(version.stdout, format!("relynt {}\n", env!("CARGO_PKG_VERSION")));
+    assert_eq!(
+        version.stdout,
+        format!("relynt {}\n", env!("CARGO_PKG_VERSION"))
+    );
     assert_eq!(version.code, 0);
 }
 

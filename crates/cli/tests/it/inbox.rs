@@ -55,10 +55,9 @@ impl Terminal {
 
     fn wait_for(&mut self, text: &str) {
         while !self.seen.contains(text) {
-            match self.screen.recv_timeout(Duration::from_secs(20)) {
-                Ok(byte) => self.seen.push(char::from(byte)),
-                Err(_) => panic!("no `{text}` in {:?}", self.seen),
-            }
+            let byte = self.screen.recv_timeout(Duration::from_secs(20));
+            let byte = byte.unwrap_or_else(|why| panic!("{why}: no `{text}` in {:?}", self.seen));
+            self.seen.push(char::from(byte));
         }
     }
 
@@ -77,12 +76,24 @@ impl Terminal {
 fn what_waits_is_shown_oldest_first_and_decided_with_the_revision_that_was_shown() {
     let stub = Stub::new(&[
         ("GET /v1/approvals?status=pending", 200, PENDING),
-        ("POST /v1/approvals/p1/decision", 200, r#"{"status":"approved","execution":{"status":"succeeded"}}"#),
-        ("POST /v1/approvals/p2/decision", 409, &problem("conflict", "already decided by user:u2")),
+        (
+            "POST /v1/approvals/p1/decision",
+            200,
+            r#"{"status":"approved","execution":{"status":"succeeded"}}"#,
+        ),
+        (
+            "POST /v1/approvals/p2/decision",
+            409,
+            &problem("conflict", "already decided by user:u2"),
+        ),
     ]);
     let mut terminal = Terminal::start(&stub);
     terminal.wait_for("late");
-    assert!(terminal.seen.contains("crm-bot\\u{1b}[2J"), "{:?}", terminal.seen);
+    assert!(
+        terminal.seen.contains("crm-bot\\u{1b}[2J"),
+        "{:?}",
+        terminal.seen
+    );
     assert!(!terminal.seen.contains('\u{1b}'), "{:?}", terminal.seen);
     terminal.type_line("a 1 looks fine");
     terminal.wait_for("[1] approved, execution succeeded");
@@ -93,7 +104,11 @@ fn what_waits_is_shown_oldest_first_and_decided_with_the_revision_that_was_shown
     terminal.type_line("yes");
     terminal.wait_for("type `a 1` to approve, `d 1` to deny");
     assert_eq!(terminal.end(), 0);
-    let votes: Vec<String> = stub.lines().into_iter().filter(|l| l.starts_with("POST")).collect();
+    let votes: Vec<String> = stub
+        .lines()
+        .into_iter()
+        .filter(|l| l.starts_with("POST"))
+        .collect();
     assert_eq!(
         votes,
         [

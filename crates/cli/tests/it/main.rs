@@ -11,6 +11,7 @@
 mod agents;
 mod approvals;
 mod connectors;
+mod dev;
 mod doctor;
 mod document;
 mod errors;
@@ -19,6 +20,7 @@ mod inbox;
 mod policy;
 mod receipts;
 mod run;
+mod serve;
 mod stub;
 mod tokens;
 mod verify;

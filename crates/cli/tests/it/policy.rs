@@ -19,7 +19,12 @@ fn push_sends_rules_and_shows_the_version() {
     let ended = stub.run(&["policy", "push", &file, "--note", "tighter"]);
     assert_eq!(ended.code, 0, "{ended:?}");
     assert!(ended.stdout.starts_with("version    v2\n"), "{ended:?}");
-    assert!(ended.stdout.contains("\nr1    *       *         -       deny"), "{ended:?}");
+    assert!(
+        ended
+            .stdout
+            .contains("\nr1    *       *         -       deny"),
+        "{ended:?}"
+    );
     let sent = r#"POST /v1/policies {"note":"tighter","rules":[{"action":"*"}]}"#;
     assert_eq!(stub.lines(), [sent]);
 }
@@ -31,7 +36,14 @@ fn push_and_activate_are_two_acts_in_that_order() {
         ("POST /v1/policies/v2/activate", 200, V2),
     ]);
     let (_folder, file) = write("p.json", "[]");
-    let ended = stub.run(&["policy", "push", &file, "--activate", "--acknowledge", "--json"]);
+    let ended = stub.run(&[
+        "policy",
+        "push",
+        &file,
+        "--activate",
+        "--acknowledge",
+        "--json",
+    ]);
     assert_eq!((ended.code, ended.stdout), (0, format!("{V2}\n")));
     assert_eq!(
         stub.lines(),
@@ -55,10 +67,16 @@ fn yaml_is_refused_and_says_what_to_do() {
 #[test]
 fn a_key_given_twice_is_refused_with_its_place() {
     let stub = Stub::new(&[]);
-    let (_folder, file) = write("p.json", r#"{"rules":[{"decision":"deny","decision":"allow"}]}"#);
+    let (_folder, file) = write(
+        "p.json",
+        r#"{"rules":[{"decision":"deny","decision":"allow"}]}"#,
+    );
     let ended = stub.run(&["policy", "push", &file]);
     assert_eq!(ended.code, 2, "{ended:?}");
-    assert!(ended.stderr.contains("is not JSON that the gateway takes"), "{ended:?}");
+    assert!(
+        ended.stderr.contains("is not JSON that the gateway takes"),
+        "{ended:?}"
+    );
     assert_eq!(stub.lines(), Vec::<String>::new());
 }
 
@@ -78,7 +96,11 @@ fn rollback_activates_the_last_older_version_that_was_active() {
         ("GET /v1/policies", 200, ALL),
         ("POST /v1/policies/v1/activate", 200, V2),
     ]);
-    assert_eq!(stub.run(&["policy", "rollback", "--note", "too strict"]).code, 0);
+    assert_eq!(
+        stub.run(&["policy", "rollback", "--note", "too strict"])
+            .code,
+        0
+    );
     assert_eq!(
         stub.lines()[1],
         r#"POST /v1/policies/v1/activate {"note":"too strict","acknowledge":null}"#
@@ -90,7 +112,10 @@ fn rollback_activates_the_last_older_version_that_was_active() {
 
 #[test]
 fn show_without_a_version_shows_the_active_one() {
-    let stub = Stub::new(&[("GET /v1/policies", 200, ALL), ("GET /v1/policies/v3", 200, V2)]);
+    let stub = Stub::new(&[
+        ("GET /v1/policies", 200, ALL),
+        ("GET /v1/policies/v3", 200, V2),
+    ]);
     assert_eq!(stub.run(&["policy", "show"]).code, 0);
     assert_eq!(stub.lines()[1], "GET /v1/policies/v3");
 }
@@ -100,25 +125,45 @@ fn simulate_sends_numbers_as_they_stand() {
     let answer = r#"{"decision":"deny","risk_level":"medium","requires_approval":false,"reason":"no rule applies","policy_version":"v2","matched_rule":null,"rule_index":null,"skipped":[]}"#;
     let stub = Stub::new(&[("POST /v1/policy-simulator", 200, answer)]);
     let ended = stub.run(&[
-        "policy", "simulate", "--action", "update_deal", "--resource", "crm:deal:1",
-        "--payload", r#"{"amount": 0.1}"#, "--policy-version", "v2",
+        "policy",
+        "simulate",
+        "--action",
+        "update_deal",
+        "--resource",
+        "crm:deal:1",
+        "--payload",
+        r#"{"amount": 0.1}"#,
+        "--policy-version",
+        "v2",
     ]);
     assert_eq!(ended.code, 0, "{ended:?}");
     assert!(ended.stdout.starts_with("decision  deny\n"), "{ended:?}");
     assert_eq!(
         stub.lines(),
-        [r#"POST /v1/policy-simulator {"action":"update_deal","payload":{"amount":0.1},"resource":"crm:deal:1","version":"v2"}"#]
+        [
+            r#"POST /v1/policy-simulator {"action":"update_deal","payload":{"amount":0.1},"resource":"crm:deal:1","version":"v2"}"#
+        ]
     );
     let inexact = stub.run(&[
-        "policy", "simulate", "--action", "a", "--resource", "r",
-        "--payload", r#"{"amount": 9007199254740993}"#,
+        "policy",
+        "simulate",
+        "--action",
+        "a",
+        "--resource",
+        "r",
+        "--payload",
+        r#"{"amount": 9007199254740993}"#,
     ]);
     assert_eq!(inexact.code, 2, "{inexact:?}");
 }
 
 #[test]
 fn an_unknown_version_is_the_gateways_404() {
-    let stub = Stub::new(&[("GET /v1/policies/v9", 404, &problem("not_found", "no version `v9`"))]);
+    let stub = Stub::new(&[(
+        "GET /v1/policies/v9",
+        404,
+        &problem("not_found", "no version `v9`"),
+    )]);
     let text = "no version `v9` (not_found, request r-1)";
     assert_error(&stub.run(&["policy", "show", "v9"]), 1, text);
 }

@@ -122,7 +122,10 @@ fn answer(stream: TcpStream, answers: &mut Answers, asked: &Mutex<Vec<Asked>>) -
             (status, body)
         }
         Some(at) => (answers[at].1, answers[at].2.clone()),
-        None => (404, problem("not_found", &format!("the stub does not know `{line}`"))),
+        None => (
+            404,
+            problem("not_found", &format!("the stub does not know `{line}`")),
+        ),
     };
     let body = String::from_utf8(body).unwrap();
     asked.lock().unwrap().push(Asked {

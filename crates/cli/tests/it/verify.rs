@@ -1,6 +1,9 @@
 use crate::run::{assert_error, relynt, relynt_with};
 
-const EXPORT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../ledger/testdata/export.jsonl");
+const EXPORT: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/../ledger/testdata/export.jsonl"
+);
 const KEYS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../ledger/testdata/keys.json");
 
 fn golden() -> Vec<String> {
@@ -45,7 +48,10 @@ fn an_export_alone_is_consistent_and_never_valid() {
     assert_eq!(json.code, 3);
     assert_eq!(json.json()["verdict"], "consistent");
     assert_eq!(json.json()["files"][0]["valid"], 0);
-    assert_eq!(json.json()["files"][0]["not_checked"], serde_json::json!(["columns", "log"]));
+    assert_eq!(
+        json.json()["files"][0]["not_checked"],
+        serde_json::json!(["columns", "log"])
+    );
 }
 
 #[test]
@@ -79,7 +85,12 @@ fn one_bad_line_makes_the_file_invalid_and_is_named() {
     let ended = verify(&lines.join("\n"), &["--keys", KEYS]);
     assert_eq!(ended.code, 1);
     let records = lines.len() - 1;
-    assert!(ended.stdout.contains(&format!("-: not valid: 1 of {records} records\n")), "{ended:?}");
+    assert!(
+        ended
+            .stdout
+            .contains(&format!("-: not valid: 1 of {records} records\n")),
+        "{ended:?}"
+    );
     assert!(ended.stdout.starts_with("-:3: "), "{ended:?}");
     let json = verify(&lines.join("\n"), &["--keys", KEYS, "--json"]).json();
     assert_eq!(json["files"][0]["faults"][0]["line"], 3);
@@ -120,9 +131,16 @@ fn wrong_usage_is_code_2() {
     );
     let ended = relynt(&["verify", EXPORT, "--keys", EXPORT]);
     assert_eq!(ended.code, 2, "{ended:?}");
-    assert!(ended.stderr.contains("is no set of public keys"), "{ended:?}");
+    assert!(
+        ended.stderr.contains("is no set of public keys"),
+        "{ended:?}"
+    );
     let ended = relynt(&["verify", EXPORT, "--key", "short"]);
     assert_eq!(ended.code, 2, "{ended:?}");
     let ended = relynt(&["verify"]);
-    assert_eq!((ended.code, ended.stderr.lines().count()), (2, 1), "{ended:?}");
+    assert_eq!(
+        (ended.code, ended.stderr.lines().count()),
+        (2, 1),
+        "{ended:?}"
+    );
 }

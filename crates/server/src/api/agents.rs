@@ -17,7 +17,7 @@ use crate::{
     cx::Cx,
     fields::Fields,
     limits::MANAGEMENT_BODY,
-    wire::ToWire as _,
+    wire::ToWire,
 };
 
 /// List agents
@@ -51,7 +51,7 @@ pub(crate) async fn list(State(app): State<Arc<App>>, cx: Cx) -> Answer {
                 .last()
                 .filter(|_| more)
                 .map(|last| cursor::of_name(last.agent.id)),
-            agents: views.iter().map(|view| view.wire()).collect(),
+            agents: views.iter().map(ToWire::wire).collect(),
         },
     )
 }
@@ -76,8 +76,8 @@ pub(crate) async fn create(State(app): State<Arc<App>>, cx: Cx) -> Answer {
     cx.query(&[])?;
     let request_id = cx.request_id().to_owned();
     let mut fields = Fields::of(cx.json(MANAGEMENT_BODY, &app.limits).await?)?;
-    let name = fields.required_text("name", as_it_is);
-    let description = fields.text("description", as_it_is);
+    let name = fields.required_string("name");
+    let description = fields.string("description");
     let tags = fields.texts("tags").unwrap_or_default();
     let owner = owner(&mut fields);
     let draft = fields.end(name.map(|name| AgentDraft {
@@ -133,8 +133,8 @@ pub(crate) async fn update(State(app): State<Arc<App>>, cx: Cx) -> Answer {
     let mut fields = Fields::of(cx.json(MANAGEMENT_BODY, &app.limits).await?)?;
     let id = id?;
     let describes = fields.is_named("description");
-    let name = fields.text("name", as_it_is);
-    let description = fields.text("description", as_it_is);
+    let name = fields.string("name");
+    let description = fields.string("description");
     let tags = fields.texts("tags");
     let owner = owner(&mut fields);
     let patch = fields.end(Some(AgentPatch {
@@ -265,7 +265,7 @@ pub(crate) async fn credentials(State(app): State<Arc<App>>, cx: Cx) -> Answer {
     json(
         StatusCode::OK,
         &CredentialList {
-            credentials: views.iter().map(|view| view.wire()).collect(),
+            credentials: views.iter().map(ToWire::wire).collect(),
             next_cursor: None,
         },
     )
@@ -297,12 +297,7 @@ pub(crate) async fn revoke(State(app): State<Arc<App>>, cx: Cx) -> Answer {
             .await
     })
     .await??;
-    nothing()
-}
-
-/// The gateway checks the text.
-fn as_it_is(text: &str) -> Result<String, std::convert::Infallible> {
-    Ok(text.to_owned())
+    Ok(nothing())
 }
 
 fn owner(fields: &mut Fields) -> Option<UserId> {

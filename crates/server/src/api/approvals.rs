@@ -39,10 +39,14 @@ pub(crate) async fn get(State(app): State<Arc<App>>, cx: Cx) -> Answer {
     let principal = app.reader(&cx)?;
     let wait_ms = cx.query(&["wait_ms"])?.number("wait_ms", 0, 60_000)?;
     let wait = Duration::from_millis(wait_ms.unwrap_or_default().into());
-    let view = app
-        .gateway
-        .approval(&principal, cx.id("approval_id")?, wait)
-        .await?;
+    let id = cx.id("approval_id")?;
+    let view = tokio::select! {
+        view = app.gateway.approval(&principal, id, wait) => view?,
+        // Nobody is held beyond a stop.
+        () = app.background.stopping(), if !wait.is_zero() => {
+            app.gateway.approval(&principal, id, Duration::ZERO).await?
+        }
+    };
     let reader = match principal {
         Principal::Agent(_) => Reader::Agent,
         Principal::Person(_) => Reader::Person,
@@ -125,14 +129,14 @@ pub(crate) async fn decide(State(app): State<Arc<App>>, cx: Cx) -> Answer {
             if let Some(tail) = tail {
                 let carrying = Arc::clone(&gateway);
                 // Its intent is durable: it is carried out, at once if there is no place beside.
-                let (begin, begun) = tokio::sync::oneshot::channel();
+                let (hand_over, handed) = tokio::sync::oneshot::channel();
                 let carry = async move {
-                    if let Ok(tail) = begun.await {
+                    if let Ok(tail) = handed.await {
                         carrying.carry_out_tail(tail).await;
                     }
                 };
                 match background.detached(carry) {
-                    Ok(_) => drop(begin.send(tail)),
+                    Ok(_) => drop(hand_over.send(tail)),
                     Err(_) => gateway.carry_out_tail(tail).await,
                 }
             }

@@ -141,5 +141,5 @@ pub(crate) async fn delete(State(app): State<Arc<App>>, cx: Cx) -> Answer {
     let gateway = Arc::clone(&app.gateway);
     app.to_the_end(async move { gateway.delete_connector(&person, id, &request_id).await })
         .await??;
-    nothing()
+    Ok(nothing())
 }

@@ -74,7 +74,8 @@ pub(crate) async fn list(State(app): State<Arc<App>>, cx: Cx) -> Answer {
     };
     let page = app.gateway.receipts(&principal, filter, page).await?;
     // Served byte for byte as they were signed.
-    let mut body = Vec::with_capacity(64 + page.receipts.iter().map(|r| r.len() + 1).sum::<usize>());
+    let mut body =
+        Vec::with_capacity(64 + page.receipts.iter().map(|r| r.len() + 1).sum::<usize>());
     body.extend_from_slice(br#"{"receipts":["#);
     for (at, receipt) in page.receipts.iter().enumerate() {
         if at > 0 {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use http::StatusCode;
-use relynt_api::{Json, Simulation, SimulationAnswer, Skipped};
+use relynt_api::{Json, Problem, Simulation, SimulationAnswer, Skipped};
 use relynt_domain::{AgentId, Decision, Fault, PolicyVersion, ToolCallDraft};
 use relynt_gateway::{Simulated, Simulation as Question};
 use relynt_json::Value;
@@ -28,7 +28,10 @@ use crate::{
     tag = "calls",
     security(("agent" = []), ("person" = [])),
     request_body = Simulation,
-    responses((status = 200, description = "What would be decided", body = SimulationAnswer))
+    responses(
+        (status = 200, description = "What would be decided", body = SimulationAnswer),
+        (status = 404, description = "There is no such version, or no such agent", body = Problem, content_type = "application/problem+json"),
+    )
 )]
 pub(crate) async fn simulate(State(app): State<Arc<App>>, cx: Cx) -> Answer {
     let principal = app.reader(&cx)?;
@@ -46,7 +49,12 @@ fn question(mut body: Value) -> Result<Question, Refusal> {
     };
     let (version, rules, agent) = (take("version"), take("rules"), take("agent_id"));
     let version = version.and_then(|value| {
-        read::<PolicyVersion>(&value, "version", "must be a version such as `v3`", &mut faults)
+        read::<PolicyVersion>(
+            &value,
+            "version",
+            "must be a version such as `v3`",
+            &mut faults,
+        )
     });
     let agent = agent.and_then(|value| {
         read::<AgentId>(&value, "agent_id", "must be a lowercase UUID", &mut faults)

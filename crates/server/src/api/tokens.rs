@@ -14,7 +14,7 @@ use crate::{
     cx::Cx,
     fields::Fields,
     limits::MANAGEMENT_BODY,
-    wire::ToWire as _,
+    wire::ToWire,
 };
 
 /// List tokens
@@ -48,7 +48,7 @@ pub(crate) async fn list(State(app): State<Arc<App>>, cx: Cx) -> Answer {
                 .last()
                 .filter(|_| more)
                 .map(|last| cursor::of_name(last.token.id)),
-            tokens: views.iter().map(|view| view.wire()).collect(),
+            tokens: views.iter().map(ToWire::wire).collect(),
         },
     )
 }
@@ -70,7 +70,7 @@ pub(crate) async fn create(State(app): State<Arc<App>>, cx: Cx) -> Answer {
     cx.query(&[])?;
     let request_id = cx.request_id().to_owned();
     let mut fields = Fields::of(cx.json(MANAGEMENT_BODY, &app.limits).await?)?;
-    let name = fields.required_text("name", |text| Ok::<_, &str>(text.to_owned()));
+    let name = fields.required_string("name");
     let role = fields.required_text("role", |text| {
         Role::from_word(text).ok_or("must be `owner`, `admin`, `approver` or `viewer`")
     });
@@ -138,5 +138,5 @@ pub(crate) async fn revoke(State(app): State<Arc<App>>, cx: Cx) -> Answer {
     let gateway = Arc::clone(&app.gateway);
     app.to_the_end(async move { gateway.revoke_token(&person, id, &request_id).await })
         .await??;
-    nothing()
+    Ok(nothing())
 }

@@ -79,7 +79,9 @@ pub(crate) async fn submit(State(app): State<Arc<App>>, cx: Cx) -> Answer {
 fn key(headers: &HeaderMap) -> Result<IdempotencyKey, Refusal> {
     let mut keys = headers.get_all(IDEMPOTENCY_KEY).iter();
     let Some(key) = keys.next() else {
-        return Err(Refusal::bad_request("the header `Idempotency-Key` is missing"));
+        return Err(Refusal::bad_request(
+            "the header `Idempotency-Key` is missing",
+        ));
     };
     if keys.next().is_some() {
         return Err(Refusal::bad_request(
@@ -91,8 +93,8 @@ fn key(headers: &HeaderMap) -> Result<IdempotencyKey, Refusal> {
 }
 
 fn render(submitted: Submitted) -> Response {
-    let status = StatusCode::from_u16(submitted.http_status)
-        .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let status =
+        StatusCode::from_u16(submitted.http_status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = raw_json(status, submitted.body);
     if status != StatusCode::OK {
         response.extensions_mut().insert(Complete);

@@ -118,7 +118,9 @@ impl Settings {
             };
             let known = known(&name)?.ok_or_else(|| unknown("setting", &name, KNOWN))?;
             let text = text.ok_or_else(|| {
-                ConfigError::new(format!("`{known}` in the configuration file must be a string"))
+                ConfigError::new(format!(
+                    "`{known}` in the configuration file must be a string"
+                ))
             })?;
             self.values.insert(known, (text, Source::File(known)));
         }

@@ -71,8 +71,10 @@ impl Activity {
         if self.read.fetch_add(bytes.len() as u64, Relaxed) == 0 && bytes.starts_with(b"P") {
             let preface = b"PRI * HTTP/2.0";
             let known = bytes.len().min(preface.len());
-            self.http2
-                .store(bytes.get(..known) == preface.get(..known) && known > 1, Relaxed);
+            self.http2.store(
+                bytes.get(..known) == preface.get(..known) && known > 1,
+                Relaxed,
+            );
         }
         if self.requests.load(Relaxed) == 0 && self.head_since.load(Relaxed) == NEVER {
             self.head_since.store(self.now(), Relaxed);
@@ -117,12 +119,12 @@ impl Activity {
             by(self.idle_since.load(Relaxed), limits.idle, Overdue::Idle)
         };
         let blocked_since = self.blocked_since.load(Relaxed);
-        let writing = if blocked_since == NEVER {
+        let stalled = if blocked_since == NEVER {
             None
         } else {
             by(blocked_since, limits.write_stall, Overdue::Write)
         };
-        match (waiting, writing) {
+        match (waiting, stalled) {
             (Some(a), Some(b)) => Some(if a.0 <= b.0 { a } else { b }),
             (a, b) => a.or(b),
         }

@@ -127,8 +127,10 @@ impl Server {
     }
 
     async fn get(&self, path: &str) -> String {
-        self.exchange(format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").as_bytes())
-            .await
+        self.exchange(
+            format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").as_bytes(),
+        )
+        .await
     }
 }
 
@@ -217,7 +219,10 @@ async fn an_idle_connection_is_closed_and_a_used_one_is_kept() {
         let mut answer = String::new();
         while !answer.ends_with("fast") {
             let mut piece = [0; 1024];
-            let n = timeout(PATIENCE, stream.read(&mut piece)).await.unwrap().unwrap();
+            let n = timeout(PATIENCE, stream.read(&mut piece))
+                .await
+                .unwrap()
+                .unwrap();
             assert!(n > 0, "closed too early: {answer}");
             answer.push_str(std::str::from_utf8(&piece[..n]).unwrap());
         }
@@ -376,10 +381,15 @@ async fn wrong_paths_and_methods_are_problems_with_the_callers_id() {
     assert!(head(&answer).contains("x-request-id: fresh-0"));
 
     let answer = server
-        .exchange(b"PUT /fast HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
+        .exchange(
+            b"PUT /fast HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
+        )
         .await;
     assert!(answer.starts_with("HTTP/1.1 405 "), "{answer}");
-    assert!(head(&answer).contains("allow: GET,HEAD,OPTIONS"), "{answer}");
+    assert!(
+        head(&answer).contains("allow: GET,HEAD,OPTIONS"),
+        "{answer}"
+    );
     assert_eq!(json(&answer)["code"], "method_not_allowed");
 }
 
@@ -388,15 +398,24 @@ async fn head_and_options_have_no_body() {
     let server = start(limits()).await;
     for (method, status) in [("HEAD", "200"), ("OPTIONS", "204")] {
         let answer = server
-            .exchange(format!("{method} /fast HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").as_bytes())
+            .exchange(
+                format!("{method} /fast HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+                    .as_bytes(),
+            )
             .await;
-        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+        assert!(
+            answer.starts_with(&format!("HTTP/1.1 {status} ")),
+            "{answer}"
+        );
         assert!(answer.ends_with("\r\n\r\n"), "{answer}");
     }
     let answer = server
         .exchange(b"HEAD /nowhere HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
         .await;
-    assert!(answer.starts_with("HTTP/1.1 404 ") && answer.ends_with("\r\n\r\n"), "{answer}");
+    assert!(
+        answer.starts_with("HTTP/1.1 404 ") && answer.ends_with("\r\n\r\n"),
+        "{answer}"
+    );
 }
 
 #[tokio::test]
@@ -422,7 +441,12 @@ async fn connections_beyond_the_bound_are_answered_503_at_once() {
         .await
         .unwrap();
     // The first connection has its place once it is counted.
-    while !server.metrics.text().unwrap().contains("relynt_connections 1") {
+    while !server
+        .metrics
+        .text()
+        .unwrap()
+        .contains("relynt_connections 1")
+    {
         tokio::task::yield_now().await;
     }
     let answer = server.get("/fast").await;
@@ -431,7 +455,12 @@ async fn connections_beyond_the_bound_are_answered_503_at_once() {
     assert_eq!(json(&answer)["code"], "unavailable");
     server.held.notify_one();
     assert!(rest(&mut first).await.ends_with("held"));
-    while !server.metrics.text().unwrap().contains("relynt_connections 0") {
+    while !server
+        .metrics
+        .text()
+        .unwrap()
+        .contains("relynt_connections 0")
+    {
         tokio::task::yield_now().await;
     }
     assert!(server.get("/fast").await.ends_with("fast"));
@@ -476,7 +505,12 @@ async fn a_stop_lets_running_requests_finish_and_takes_no_new_ones() {
         .await
         .unwrap();
     let mut idle = server.connect().await;
-    while !server.metrics.text().unwrap().contains("relynt_connections 2") {
+    while !server
+        .metrics
+        .text()
+        .unwrap()
+        .contains("relynt_connections 2")
+    {
         tokio::task::yield_now().await;
     }
     server.stop.send(true).unwrap();
@@ -485,7 +519,10 @@ async fn a_stop_lets_running_requests_finish_and_takes_no_new_ones() {
     server.held.notify_one();
     let answer = rest(&mut running).await;
     assert!(answer.ends_with("held"), "{answer}");
-    timeout(PATIENCE, server.ended.as_mut()).await.unwrap().unwrap();
+    timeout(PATIENCE, server.ended.as_mut())
+        .await
+        .unwrap()
+        .unwrap();
 }
 
 #[tokio::test]
@@ -500,10 +537,18 @@ async fn a_stop_ends_though_a_request_does_not() {
         .write_all(b"GET /held HTTP/1.1\r\nHost: x\r\n\r\n")
         .await
         .unwrap();
-    while !server.metrics.text().unwrap().contains("relynt_connections 1") {
+    while !server
+        .metrics
+        .text()
+        .unwrap()
+        .contains("relynt_connections 1")
+    {
         tokio::task::yield_now().await;
     }
     server.stop.send(true).unwrap();
-    timeout(PATIENCE, server.ended.as_mut()).await.unwrap().unwrap();
+    timeout(PATIENCE, server.ended.as_mut())
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(rest(&mut running).await, "");
 }

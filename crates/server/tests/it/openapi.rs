@@ -44,7 +44,9 @@ fn is_typed(document: &Value, schema: &Value) -> bool {
             .iter()
             .all(|one| one["type"] == "null" || is_typed(document, one));
     }
-    schema["properties"].as_object().is_some_and(|all| !all.is_empty())
+    schema["properties"]
+        .as_object()
+        .is_some_and(|all| !all.is_empty())
 }
 
 #[test]
@@ -66,11 +68,12 @@ fn no_operation_has_an_untyped_body() {
                 continue;
             };
             for (media, content) in content {
-                let expected = if status.starts_with('2') || name == "get /readyz" && status == "503" {
-                    "application/json"
-                } else {
-                    "application/problem+json"
-                };
+                let expected =
+                    if status.starts_with('2') || name == "get /readyz" && status == "503" {
+                        "application/json"
+                    } else {
+                        "application/problem+json"
+                    };
                 assert_eq!(media, expected, "{name} {status}");
                 assert!(is_typed(&document, &content["schema"]), "{name} {status}");
             }
@@ -101,14 +104,21 @@ fn every_field_of_an_answer_is_required_and_every_request_refuses_what_it_does_n
         if let Some(body) = operation.get("requestBody") {
             let schema = &body["content"]["application/json"]["schema"];
             let schema = match schema["oneOf"].as_array() {
-                Some(alternatives) => alternatives.iter().find(|one| one["type"] != "null").unwrap(),
+                Some(alternatives) => alternatives
+                    .iter()
+                    .find(|one| one["type"] != "null")
+                    .unwrap(),
                 None => schema,
             };
             let schema = resolved(&document, schema);
             assert_eq!(schema["additionalProperties"], false, "{name}");
         }
         for response in operation["responses"].as_object().unwrap().values() {
-            for content in response["content"].as_object().into_iter().flat_map(|all| all.values()) {
+            for content in response["content"]
+                .as_object()
+                .into_iter()
+                .flat_map(|all| all.values())
+            {
                 let schema = resolved(&document, &content["schema"]);
                 let fields = schema["properties"].as_object().unwrap();
                 let required = schema["required"].as_array().unwrap();
@@ -143,7 +153,10 @@ fn every_operation_says_who_may_call_it_and_what_it_may_refuse() {
             statuses.extend(["413", "415"]);
         }
         for status in statuses {
-            assert!(operation["responses"][status].is_object(), "{name} {status}");
+            assert!(
+                operation["responses"][status].is_object(),
+                "{name} {status}"
+            );
         }
         for (status, response) in operation["responses"].as_object().unwrap() {
             assert!(
@@ -195,5 +208,79 @@ fn these_are_the_operations() {
     post /v1/tokens
     ");
 }
+
 #[test]
-fn dump() { std::fs::write("/tmp/openapi.json", relynt_server::openapi_document()).unwrap(); }
+fn words_are_written_as_the_wire_has_them() {
+    let document = document();
+    let schemas = &document["components"]["schemas"];
+    let words = |name: &str| schemas[name]["enum"].clone();
+    assert_eq!(
+        words("RiskLevel"),
+        serde_json::json!(["low", "medium", "high"])
+    );
+    assert_eq!(
+        words("Scope"),
+        serde_json::json!(["read", "manage", "approvals:decide", "log:read"])
+    );
+    assert_eq!(words("ErrorCode")[0], "bad_request");
+}
+
+#[tokio::test]
+async fn every_field_that_a_request_is_described_with_is_known() {
+    let server = crate::harness::Server::start().await;
+    let document = document();
+    for (name, operation) in operations(&document) {
+        let Some(body) = operation.get("requestBody") else {
+            continue;
+        };
+        let (method, path) = name.split_once(' ').unwrap();
+        if path == "/v1/agent-tool-call" {
+            continue;
+        }
+        let schema = &body["content"]["application/json"]["schema"];
+        let schema = match schema["oneOf"].as_array() {
+            Some(alternatives) => alternatives
+                .iter()
+                .find(|one| one["type"] != "null")
+                .unwrap(),
+            None => schema,
+        };
+        // Wrong values for every field, so that nothing is done; an unknown one would be told.
+        let fields = resolved(&document, schema)["properties"]
+            .as_object()
+            .unwrap();
+        let mut body: serde_json::Map<String, Value> = fields
+            .keys()
+            .map(|field| (field.clone(), serde_json::json!([[]])))
+            .collect();
+        body.insert("stranger".to_owned(), Value::Null);
+        let path = path
+            .replace("{agent_id}", &server.one.agent)
+            .replace("{version}", "v2")
+            .replace("{approval_id}", "0192f0c1-2345-7abc-8def-0123456789ab")
+            .replace("{connector_id}", "0192f0c1-2345-7abc-8def-0123456789ab");
+        let seen = server
+            .call(
+                method.to_uppercase().parse().unwrap(),
+                &path,
+                &server.one.owner,
+                Some(Value::Object(body)),
+            )
+            .await;
+        if seen.status == 404 {
+            continue;
+        }
+        let problem = seen.problem(400, "bad_request");
+        let strangers: Vec<_> = problem["errors"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|error| error["detail"].as_str().unwrap().contains("not known"))
+            .map(|error| error["pointer"].as_str().unwrap())
+            .collect();
+        assert!(
+            strangers.is_empty() || strangers == ["/stranger"],
+            "{name}: {problem}"
+        );
+    }
+}

@@ -33,7 +33,12 @@ impl Administration for SqliteStore {
     async fn list_organizations(&self) -> Result<Vec<OrganizationRow>, StoreError> {
         self.points
             .read(|reader| {
-                all(reader.connection(), sql::LIST_ORGANIZATIONS, [], rows::organization)
+                all(
+                    reader.connection(),
+                    sql::LIST_ORGANIZATIONS,
+                    [],
+                    rows::organization,
+                )
             })
             .await
     }
@@ -41,7 +46,10 @@ impl Administration for SqliteStore {
     async fn record_organization(&self, new: NewOrganization) -> Result<UserId, ChangeError> {
         let wrapped = self.keys.wrap_new(&*self.entropy, new.organization.id);
         let wrapped = wrapped.map_err(StoreError::from)?;
-        Ok(self.writer.submit(move |tx| found_organization(tx, &new, &wrapped)).await?)
+        Ok(self
+            .writer
+            .submit(move |tx| found_organization(tx, &new, &wrapped))
+            .await?)
     }
 
     async fn load_changes(
@@ -53,7 +61,13 @@ impl Administration for SqliteStore {
             .points
             .read(move |reader| reader.snapshot(|tx| RawChanges::read(tx, organization, since)))
             .await?;
-        let Some(RawChanges { mut changes, connectors }) = raw else { return Ok(None) };
+        let Some(RawChanges {
+            mut changes,
+            connectors,
+        }) = raw
+        else {
+            return Ok(None);
+        };
         if !connectors.is_empty() {
             let key = self.organization_key(organization).await?;
             for raw in connectors {
@@ -74,7 +88,13 @@ impl Administration for SqliteStore {
             _ => None,
         };
         let leaf = write::admin_leaf(&entry);
-        let pending = Pending { seen, change, entry, leaf, sealed };
+        let pending = Pending {
+            seen,
+            change,
+            entry,
+            leaf,
+            sealed,
+        };
         match self.writer.submit(move |tx| pending.record(tx)).await? {
             Changed::Done(number) => Ok(number),
             Changed::Stale => Err(ChangeError::Stale),
@@ -121,7 +141,9 @@ impl Administration for SqliteStore {
     async fn record_touched(&self, touched: Vec<Touched>) -> Result<(), StoreError> {
         for step in touched.chunks(TOUCH_STEP) {
             let step = step.to_vec();
-            self.writer.submit(move |tx| step.iter().try_for_each(|one| touch(tx, one))).await?;
+            self.writer
+                .submit(move |tx| step.iter().try_for_each(|one| touch(tx, one)))
+                .await?;
         }
         Ok(())
     }
@@ -135,7 +157,11 @@ impl SqliteStore {
     ) -> Result<Vec<u8>, StoreError> {
         let key = self.organization_key(organization).await?;
         let text = headers_text(&record.definition.headers);
-        Ok(key.seal(&*self.entropy, &connector_headers(organization, &record.id), &text)?)
+        Ok(key.seal(
+            &*self.entropy,
+            &connector_headers(organization, &record.id),
+            &text,
+        )?)
     }
 }
 
@@ -154,7 +180,11 @@ fn found_organization(
         owner
     } else {
         let email = new.owner_email.trim();
-        execute(tx, sql::INSERT_USER, params![new.owner.as_bytes(), email, email_key])?;
+        execute(
+            tx,
+            sql::INSERT_USER,
+            params![new.owner.as_bytes(), email, email_key],
+        )?;
         new.owner
     };
     let number = ChangeNumber(1);
@@ -171,9 +201,28 @@ fn found_organization(
             new.policy.version.0,
         ],
     )?;
-    insert_member(tx, organization, &Member { user: owner, ..new.member.clone() }, number)?;
-    insert_token(tx, organization, &Token { user: owner, ..new.token.clone() }, number)?;
-    let policy = PolicyRow { created_by: owner, ..new.policy.clone() };
+    insert_member(
+        tx,
+        organization,
+        &Member {
+            user: owner,
+            ..new.member.clone()
+        },
+        number,
+    )?;
+    insert_token(
+        tx,
+        organization,
+        &Token {
+            user: owner,
+            ..new.token.clone()
+        },
+        number,
+    )?;
+    let policy = PolicyRow {
+        created_by: owner,
+        ..new.policy.clone()
+    };
     insert_policy(tx, organization, &policy, number)?;
     write::admin_record(tx, organization, &new.entry, &write::admin_leaf(&new.entry))?;
     Ok(owner)
@@ -204,8 +253,16 @@ fn touch(tx: &Connection, touched: &Touched) -> Result<(), Failure> {
         Touched::Credential(organization, agent, credential, at) => {
             let at = at.unix_micros();
             let organization = organization.as_bytes();
-            execute(tx, sql::TOUCH_CREDENTIAL, params![at, organization, credential.as_bytes()])?;
-            execute(tx, sql::TOUCH_AGENT, params![at, organization, agent.as_bytes()])?;
+            execute(
+                tx,
+                sql::TOUCH_CREDENTIAL,
+                params![at, organization, credential.as_bytes()],
+            )?;
+            execute(
+                tx,
+                sql::TOUCH_AGENT,
+                params![at, organization, agent.as_bytes()],
+            )?;
         }
         Touched::Token(organization, token, at) => {
             let params = params![at.unix_micros(), organization.as_bytes(), token.as_bytes()];
@@ -232,7 +289,9 @@ impl RawChanges {
             let numbers = (row.get(3)?, row.get(4)?, row.get(5)?);
             Ok((rows::organization(row)?, numbers))
         })?;
-        let Some((row, (change, active, last))) = head else { return Ok(None) };
+        let Some((row, (change, active, last))) = head else {
+            return Ok(None);
+        };
         let mut changes = Changes {
             change: ChangeNumber(change),
             organization: row,
@@ -247,7 +306,10 @@ impl RawChanges {
         };
         // Asked most often, and nearly always so.
         if changes.change == since {
-            return Ok(Some(Self { changes, connectors: Vec::new() }));
+            return Ok(Some(Self {
+                changes,
+                connectors: Vec::new(),
+            }));
         }
         let newer = params![organization.as_bytes(), since.0];
         changes.agents = all(tx, sql::CHANGED_AGENTS, newer, rows::agent)?;
@@ -263,7 +325,10 @@ impl RawChanges {
                 Err(deleted) => changes.deleted_connectors.push(deleted),
             }
         }
-        Ok(Some(Self { changes, connectors }))
+        Ok(Some(Self {
+            changes,
+            connectors,
+        }))
     }
 }
 
@@ -299,7 +364,11 @@ impl RawConnector {
         let plain = key.unseal(&connector_headers(organization, &self.id), &self.headers)?;
         let definition = relynt_json::parse(self.definition.as_bytes()).map_err(|_| wrong())?;
         let text = |name: &str| {
-            definition.get(name).and_then(Value::as_str).map(str::to_owned).ok_or_else(wrong)
+            definition
+                .get(name)
+                .and_then(Value::as_str)
+                .map(str::to_owned)
+                .ok_or_else(wrong)
         };
         let number = |name: &str| {
             definition
@@ -329,7 +398,10 @@ impl RawConnector {
 
 fn headers_text(headers: &HeaderValues) -> Zeroizing<Vec<u8>> {
     // Room for all of it at once: a growing vector leaves copies behind.
-    let room = headers.0.iter().map(|(name, value)| 6 * (name.len() + value.expose_secret().len()) + 6);
+    let room = headers
+        .0
+        .iter()
+        .map(|(name, value)| 6 * (name.len() + value.expose_secret().len()) + 6);
     let mut text = Zeroizing::new(Vec::with_capacity(2 + room.sum::<usize>()));
     text.push(b'{');
     for (position, (name, value)) in headers.0.iter().enumerate() {
@@ -345,7 +417,9 @@ fn headers_text(headers: &HeaderValues) -> Zeroizing<Vec<u8>> {
 }
 
 fn read_headers(text: &[u8]) -> Option<HeaderValues> {
-    let Value::Object(object) = relynt_json::parse(text).ok()? else { return None };
+    let Value::Object(object) = relynt_json::parse(text).ok()? else {
+        return None;
+    };
     let values: Option<BTreeMap<_, _>> = object
         .iter()
         .map(|(name, value)| Some((name.to_owned(), SecretString::from(value.as_str()?))))

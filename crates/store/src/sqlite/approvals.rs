@@ -27,7 +27,9 @@ impl Approvals for SqliteStore {
         organization: OrganizationId,
         id: ApprovalId,
     ) -> Result<Option<ApprovalRecord>, StoreError> {
-        self.points.read(move |reader| find(reader.connection(), organization, id)).await
+        self.points
+            .read(move |reader| find(reader.connection(), organization, id))
+            .await
     }
 
     async fn find_request(
@@ -38,7 +40,12 @@ impl Approvals for SqliteStore {
         let row = self
             .points
             .read(move |reader| {
-                SealedRow::find(reader.connection(), sql::FIND_REQUEST, organization, receipt)
+                SealedRow::find(
+                    reader.connection(),
+                    sql::FIND_REQUEST,
+                    organization,
+                    receipt,
+                )
             })
             .await?;
         let Some(row) = row else { return Ok(None) };
@@ -49,7 +56,10 @@ impl Approvals for SqliteStore {
         let text = key.unseal_body(sealed)?;
         let (body, facts) = split_request(&text)
             .ok_or_else(|| StoreError::Corrupt(format!("{} cannot be read", about(receipt))))?;
-        Ok(Some(Request { body: body.to_owned(), facts: facts.to_owned() }))
+        Ok(Some(Request {
+            body: body.to_owned(),
+            facts: facts.to_owned(),
+        }))
     }
 
     async fn find_tool_response(
@@ -95,33 +105,62 @@ impl Approvals for SqliteStore {
                 }
                 (None, Some(status)) => {
                     let params = params![organization, after, id, status, limit];
-                    all(connection, sql::LIST_APPROVALS_OF_STATUS, params, rows::approval)
+                    all(
+                        connection,
+                        sql::LIST_APPROVALS_OF_STATUS,
+                        params,
+                        rows::approval,
+                    )
                 }
                 (Some(agent), None) => {
                     let params = params![organization, after, id, agent, limit];
-                    all(connection, sql::LIST_APPROVALS_OF_AGENT, params, rows::approval)
+                    all(
+                        connection,
+                        sql::LIST_APPROVALS_OF_AGENT,
+                        params,
+                        rows::approval,
+                    )
                 }
                 (Some(agent), Some(status)) => {
                     let params = params![organization, after, id, agent, status, limit];
-                    all(connection, sql::LIST_APPROVALS_OF_BOTH, params, rows::approval)
+                    all(
+                        connection,
+                        sql::LIST_APPROVALS_OF_BOTH,
+                        params,
+                        rows::approval,
+                    )
                 }
             }
         };
-        let mut approvals = self.points.read(move |reader| read(reader.connection())).await?;
+        let mut approvals = self
+            .points
+            .read(move |reader| read(reader.connection()))
+            .await?;
         let asked = usize::try_from(page.limit).unwrap_or(usize::MAX);
         let more = approvals.len() > asked;
         approvals.truncate(asked);
-        let last = approvals.last().map(|record| (record.created_at, *record.id.as_bytes()));
-        Ok(ApprovalPage { approvals, next: last.filter(|_| more) })
+        let last = approvals
+            .last()
+            .map(|record| (record.created_at, *record.id.as_bytes()));
+        Ok(ApprovalPage {
+            approvals,
+            next: last.filter(|_| more),
+        })
     }
 
     async fn record_resolution(&self, resolution: Resolution) -> Result<Resolved, StoreError> {
         check(&resolution)?;
         let follows = match &resolution.then {
-            Then::Close(receipt) => Follows::Close { leaf: receipt.signed.leaf_hash() },
-            Then::Execute(new) => Follows::Execute { draft: write::draft_of(new)? },
+            Then::Close(receipt) => Follows::Close {
+                leaf: receipt.signed.leaf_hash(),
+            },
+            Then::Execute(new) => Follows::Execute {
+                draft: write::draft_of(new)?,
+            },
         };
-        self.writer.submit(move |tx| resolve(tx, &resolution, &follows)).await
+        self.writer
+            .submit(move |tx| resolve(tx, &resolution, &follows))
+            .await
     }
 
     async fn list_expired(
@@ -206,7 +245,10 @@ fn resolve(
         (Then::Execute(new), Follows::Execute { draft }) => {
             record.execution = Some(new.id);
             // Its answer belongs to the approval: the call that asked was answered long ago.
-            let carries_out = CarriesOut { request: record.receipt_id, key: None };
+            let carries_out = CarriesOut {
+                request: record.receipt_id,
+                key: None,
+            };
             write::execution(tx, organization, new, draft, &carries_out)?;
         }
         _ => return Err(refused("a resolution was not prepared as what it is")),
@@ -220,9 +262,7 @@ fn in_time(record: &ApprovalRecord, resolution: &Resolution) -> bool {
     match resolution.to {
         ApprovalStatus::Expired => resolution.at >= record.expires_at,
         ApprovalStatus::Approved | ApprovalStatus::Denied => resolution.at < record.expires_at,
-        ApprovalStatus::Cancelled => {
-            resolution.vote.is_none() || resolution.at < record.expires_at
-        }
+        ApprovalStatus::Cancelled => resolution.vote.is_none() || resolution.at < record.expires_at,
         ApprovalStatus::Pending => false,
     }
 }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use relynt_domain::{
-    AgentId, ExecutionId, ExecutionStatus, IdempotencyKey, Incarnation, OrganizationId, ReceiptId,
-    Timestamp, ToolCall,
+    AgentId, ExecutionDetail, ExecutionId, ExecutionStatus, IdempotencyKey, Incarnation,
+    OrganizationId, ReceiptId, Timestamp, ToolCall,
 };
 use relynt_gateway::ports::{
     Answer, Calls, ClosedOutcome, Closing, Decide, DecideError, Decided, Entropy, Execution, Facts,
@@ -32,7 +32,9 @@ impl Calls for SqliteStore {
         plan: Plan,
     ) -> Result<Recorded, StoreError> {
         if call.organization != seen.organization {
-            return Err(StoreError::Database("the call is another organization's".to_owned()));
+            return Err(StoreError::Database(
+                "the call is another organization's".to_owned(),
+            ));
         }
         let sealed = self.seal_call(&call).await?;
         let stored_key = call.key.stored();
@@ -42,14 +44,24 @@ impl Calls for SqliteStore {
         };
         let plan = Arc::new(plan);
         let entropy = Arc::clone(&self.entropy);
-        let work = Decision { seen, call, stored_key, sealed, plan: Arc::clone(&plan), ready, entropy };
+        let work = Decision {
+            seen,
+            call,
+            stored_key,
+            sealed,
+            plan: Arc::clone(&plan),
+            ready,
+            entropy,
+        };
         match self.writer.submit(move |tx| work.record(tx)).await? {
             Outcome::Ready => match Arc::unwrap_or_clone(plan) {
                 Plan::Ready(decided) => Ok(Recorded::New(decided)),
                 Plan::InTransaction(_) => Err(StoreError::Closed),
             },
             Outcome::New(decided) => Ok(Recorded::New(decided)),
-            Outcome::Known(raw) => Ok(Recorded::Known(self.open_call(seen.organization, raw).await?)),
+            Outcome::Known(raw) => Ok(Recorded::Known(
+                self.open_call(seen.organization, raw).await?,
+            )),
             Outcome::Stale => Ok(Recorded::Stale),
             Outcome::Refused(error) => Ok(Recorded::Refused(error)),
         }
@@ -76,11 +88,15 @@ impl Calls for SqliteStore {
 
     async fn record_outcome(&self, closing: Closing) -> Result<ClosedOutcome, StoreError> {
         if closing.execution.status == ExecutionStatus::Pending {
-            return Err(StoreError::Database("an outcome cannot be `pending`".to_owned()));
+            return Err(StoreError::Database(
+                "an outcome cannot be `pending`".to_owned(),
+            ));
         }
         let sealed = self.seal_outcome(&closing).await?;
         let leaf = closing.receipt.signed.leaf_hash();
-        self.writer.submit(move |tx| close(tx, &closing, &sealed, &leaf)).await
+        self.writer
+            .submit(move |tx| close(tx, &closing, &sealed, &leaf))
+            .await
     }
 
     async fn record_receipt(
@@ -89,7 +105,9 @@ impl Calls for SqliteStore {
         receipt: NewReceipt,
     ) -> Result<(), StoreError> {
         let leaf = receipt.signed.leaf_hash();
-        self.writer.submit(move |tx| write::receipt(tx, organization, &receipt, &leaf)).await
+        self.writer
+            .submit(move |tx| write::receipt(tx, organization, &receipt, &leaf))
+            .await
     }
 
     async fn list_left_behind(
@@ -141,7 +159,10 @@ impl SqliteStore {
 
     /// Seals what an outcome leaves, under the key that its call was sealed with.
     async fn seal_outcome(&self, closing: &Closing) -> Result<SealedOutcome, StoreError> {
-        let body = closing.answer.as_ref().and_then(|answer| answer.body.as_ref());
+        let body = closing
+            .answer
+            .as_ref()
+            .and_then(|answer| answer.body.as_ref());
         let response = closing.tool_response.as_ref();
         if body.is_none() && response.is_none() {
             return Ok(SealedOutcome::default());
@@ -149,7 +170,9 @@ impl SqliteStore {
         let (organization, execution) = (closing.organization, closing.execution.id);
         let row = self
             .points
-            .read(move |reader| SealedRow::of_execution(reader.connection(), organization, execution))
+            .read(move |reader| {
+                SealedRow::of_execution(reader.connection(), organization, execution)
+            })
             .await?
             .ok_or_else(|| StoreError::Database("there is no such execution".to_owned()))?;
         // Erased while it ran: what came back is not kept either.
@@ -158,7 +181,9 @@ impl SqliteStore {
         };
         let entropy = &*self.entropy;
         Ok(SealedOutcome {
-            answer: body.map(|body| key.seal_answer(entropy, body)).transpose()?,
+            answer: body
+                .map(|body| key.seal_answer(entropy, body))
+                .transpose()?,
             tool_response: response
                 .map(|text| key.seal_response(entropy, execution, text.as_bytes()))
                 .transpose()?,
@@ -171,10 +196,16 @@ impl SqliteStore {
         organization: OrganizationId,
         row: &SealedRow,
     ) -> Result<Option<CallKey>, StoreError> {
-        let Some(wrapped) = &row.call_key else { return Ok(None) };
+        let Some(wrapped) = &row.call_key else {
+            return Ok(None);
+        };
         let organization_key = self.organization_key(organization).await?;
         let identity = CallIdentity::stored(organization, row.agent, &row.key);
-        Ok(Some(CallKey::unwrap_from(&organization_key, identity, wrapped)?))
+        Ok(Some(CallKey::unwrap_from(
+            &organization_key,
+            identity,
+            wrapped,
+        )?))
     }
 
     async fn open_call(
@@ -182,9 +213,17 @@ impl SqliteStore {
         organization: OrganizationId,
         raw: RawCall,
     ) -> Result<StoredCall, StoreError> {
-        let RawCall { request_digest, receipt_id, answered } = raw;
+        let RawCall {
+            request_digest,
+            receipt_id,
+            answered,
+        } = raw;
         let Some(answered) = answered else {
-            return Ok(StoredCall { request_digest, receipt_id, state: StoredCallState::Running });
+            return Ok(StoredCall {
+                request_digest,
+                receipt_id,
+                state: StoredCallState::Running,
+            });
         };
         let mut body = None;
         if let Some(row) = &answered.kept
@@ -202,7 +241,11 @@ impl SqliteStore {
             },
             receipt: answered.receipt,
         };
-        Ok(StoredCall { request_digest, receipt_id, state })
+        Ok(StoredCall {
+            request_digest,
+            receipt_id,
+            state,
+        })
     }
 }
 
@@ -251,14 +294,21 @@ struct SealedOutcome {
 
 /// What can be worked out about a decision before it is stored.
 enum Prepared {
-    Close { leaf: Sha256, answer: Option<Vec<u8>> },
-    Execute { draft: String },
+    Close {
+        leaf: Sha256,
+        answer: Option<Vec<u8>>,
+    },
+    Execute {
+        draft: String,
+    },
 }
 
 impl Prepared {
     fn new(decided: &Decided, sealed: &SealedCall, entropy: &dyn Entropy) -> Result<Self, Failure> {
         Ok(match decided {
-            Decided::Close { receipt, answer, .. } => Self::Close {
+            Decided::Close {
+                receipt, answer, ..
+            } => Self::Close {
                 leaf: receipt.signed.leaf_hash(),
                 answer: answer
                     .body
@@ -266,7 +316,9 @@ impl Prepared {
                     .map(|body| sealed.key.seal_answer(entropy, body))
                     .transpose()?,
             },
-            Decided::Execute(new) => Self::Execute { draft: write::draft_of(new)? },
+            Decided::Execute(new) => Self::Execute {
+                draft: write::draft_of(new)?,
+            },
         })
     }
 }
@@ -302,7 +354,8 @@ impl Decision {
                 if self.store(tx, decided, prepared)? {
                     Ok(Outcome::Ready)
                 } else {
-                    self.known(tx)?.ok_or_else(|| corrupt("a claimed key has no call"))
+                    self.known(tx)?
+                        .ok_or_else(|| corrupt("a claimed key has no call"))
                 }
             }
             (Plan::Ready(_), None) => Err(refused("a ready decision was not prepared")),
@@ -348,11 +401,18 @@ impl Decision {
 
     /// Claims the key and stores what was decided. False: the key was used before, and nothing
     /// was stored.
-    fn store(&self, tx: &Connection, decided: &Decided, prepared: &Prepared) -> Result<bool, Failure> {
+    fn store(
+        &self,
+        tx: &Connection,
+        decided: &Decided,
+        prepared: &Prepared,
+    ) -> Result<bool, Failure> {
         let call = &self.call;
         let organization = call.organization;
         let (receipt_id, answer) = match decided {
-            Decided::Close { receipt, answer, .. } => (receipt.id, Some(answer)),
+            Decided::Close {
+                receipt, answer, ..
+            } => (receipt.id, Some(answer)),
             Decided::Execute(new) => (new.receipt_id, None),
         };
         let claimed = execute(
@@ -390,14 +450,22 @@ impl Decision {
             ],
         )?;
         match (decided, prepared) {
-            (Decided::Close { receipt, approval, .. }, Prepared::Close { leaf, .. }) => {
+            (
+                Decided::Close {
+                    receipt, approval, ..
+                },
+                Prepared::Close { leaf, .. },
+            ) => {
                 write::receipt(tx, organization, receipt, leaf)?;
                 if let Some(new) = approval {
                     write::approval(tx, organization, &new.record)?;
                 }
             }
             (Decided::Execute(new), Prepared::Execute { draft }) => {
-                let carries_out = CarriesOut { request: receipt_id, key: Some(&self.stored_key) };
+                let carries_out = CarriesOut {
+                    request: receipt_id,
+                    key: Some(&self.stored_key),
+                };
                 write::execution(tx, organization, new, draft, &carries_out)?;
             }
             _ => return Err(refused("a decision was not prepared as what it is")),
@@ -413,7 +481,14 @@ fn close(
     sealed: &SealedOutcome,
     leaf: &Sha256,
 ) -> Result<ClosedOutcome, Failure> {
-    let Closing { organization, execution, receipt, answer, approval, .. } = closing;
+    let Closing {
+        organization,
+        execution,
+        receipt,
+        answer,
+        approval,
+        ..
+    } = closing;
     let call = write::execution_call(tx, *organization, execution.id)?
         .ok_or_else(|| refused("there is no such execution"))?;
     if call.receipt != receipt.id || call.approval != *approval {
@@ -424,11 +499,11 @@ fn close(
         sql::CLOSE_EXECUTION,
         params![
             execution.status.as_str(),
-            execution.detail.map(|detail| detail.as_str()),
+            execution.detail.map(ExecutionDetail::as_str),
             execution.response.as_str(),
             execution.attempts,
             execution.http_status,
-            execution.finished_at.map(|at| at.unix_micros()),
+            execution.finished_at.map(Timestamp::unix_micros),
             organization.as_bytes(),
             execution.id.as_bytes(),
         ],
@@ -438,7 +513,10 @@ fn close(
     }
     write::receipt(tx, *organization, receipt, leaf)?;
     if let Some(answer) = answer {
-        let key = call.key.as_deref().ok_or_else(|| refused("the call was answered long ago"))?;
+        let key = call
+            .key
+            .as_deref()
+            .ok_or_else(|| refused("the call was answered long ago"))?;
         let answered = execute(
             tx,
             sql::ANSWER_CALL,
@@ -513,10 +591,14 @@ impl RawCall {
             Ok((
                 row.get::<_, [u8; 32]>(0)?,
                 rows::id(row, 1, ReceiptId::from_bytes)?,
-                answer.zip(format).map(|(status, format)| (status, format, body_kept)),
+                answer
+                    .zip(format)
+                    .map(|(status, format)| (status, format, body_kept)),
             ))
         })?;
-        let Some((request_digest, receipt_id, answer)) = found else { return Ok(None) };
+        let Some((request_digest, receipt_id, answer)) = found else {
+            return Ok(None);
+        };
         let answered = match answer {
             None => None,
             Some((http_status, format, body_kept)) => Some(RawAnswer {
@@ -531,7 +613,11 @@ impl RawCall {
                 receipt: receipt_bytes(connection, organization, receipt_id)?,
             }),
         };
-        Ok(Some(Self { request_digest, receipt_id, answered }))
+        Ok(Some(Self {
+            request_digest,
+            receipt_id,
+            answered,
+        }))
     }
 }
 
@@ -541,8 +627,13 @@ fn receipt_bytes(
     id: ReceiptId,
 ) -> Result<Vec<u8>, Failure> {
     let params = params![organization.as_bytes(), id.as_bytes()];
-    first(connection, sql::RECEIPT_BYTES, params, |row| Ok(row.get(0)?))?
-        .ok_or_else(|| corrupt(format!("receipt `{id}` of an answered call is missing")))
+    first(
+        connection,
+        sql::RECEIPT_BYTES,
+        params,
+        |row| Ok(row.get(0)?),
+    )?
+    .ok_or_else(|| corrupt(format!("receipt `{id}` of an answered call is missing")))
 }
 
 /// A sealed field of a call, with what is needed to unseal it.

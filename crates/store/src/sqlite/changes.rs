@@ -44,8 +44,11 @@ impl Pending {
             Err(why) => return Ok(Changed::Unsigned(why)),
         };
         let number = ChangeNumber(self.seen.change.0 + 1);
-        let bumped =
-            execute(tx, sql::BUMP_CHANGE, params![organization.as_bytes(), self.seen.change.0])?;
+        let bumped = execute(
+            tx,
+            sql::BUMP_CHANGE,
+            params![organization.as_bytes(), self.seen.change.0],
+        )?;
         exactly_one(bumped, "this organization")?;
         self.apply(tx, number)?;
         for (record, receipt) in &ended {
@@ -85,7 +88,12 @@ impl Pending {
             let changed = execute(
                 tx,
                 sql::SET_AGENT_STATUS,
-                params![status.as_str(), number.0, organization.as_bytes(), agent.as_bytes()],
+                params![
+                    status.as_str(),
+                    number.0,
+                    organization.as_bytes(),
+                    agent.as_bytes()
+                ],
             )?;
             exactly_one(changed, "this agent")
         };
@@ -93,7 +101,9 @@ impl Pending {
             Change::Agent(agent) => put_agent(tx, organization, agent, number),
             Change::DisableAgent { agent, .. } => status(agent, AgentStatus::Disabled),
             Change::EnableAgent(agent) => status(agent, AgentStatus::Active),
-            Change::Rotate { credential, revoke, .. } => {
+            Change::Rotate {
+                credential, revoke, ..
+            } => {
                 for (earlier, at) in revoke {
                     revoke_credential(tx, organization, *earlier, *at, number)?;
                 }
@@ -104,17 +114,29 @@ impl Pending {
             }
             Change::Policy(policy) => {
                 let next = params![policy.version.0, organization.as_bytes()];
-                exactly_one(execute(tx, sql::NEXT_VERSION, next)?, "this version's predecessor")?;
+                exactly_one(
+                    execute(tx, sql::NEXT_VERSION, next)?,
+                    "this version's predecessor",
+                )?;
                 insert_policy(tx, organization, policy, number)
             }
             Change::ActivatePolicy { version, at } => {
                 let marked = execute(
                     tx,
                     sql::MARK_ACTIVATED,
-                    params![at.unix_micros(), number.0, organization.as_bytes(), version.0],
+                    params![
+                        at.unix_micros(),
+                        number.0,
+                        organization.as_bytes(),
+                        version.0
+                    ],
                 )?;
                 exactly_one(marked, "this version")?;
-                execute(tx, sql::SET_ACTIVE, params![version.0, organization.as_bytes()])?;
+                execute(
+                    tx,
+                    sql::SET_ACTIVE,
+                    params![version.0, organization.as_bytes()],
+                )?;
                 Ok(())
             }
             Change::Connector(record) => self.put_connector(tx, record, number),
@@ -136,7 +158,12 @@ impl Pending {
                 let revoked = execute(
                     tx,
                     sql::REVOKE_TOKEN,
-                    params![at.unix_micros(), number.0, organization.as_bytes(), token.as_bytes()],
+                    params![
+                        at.unix_micros(),
+                        number.0,
+                        organization.as_bytes(),
+                        token.as_bytes()
+                    ],
                 )?;
                 exactly_one(revoked, "this token")
             }
@@ -149,8 +176,10 @@ impl Pending {
         record: &ConnectorRecord,
         number: ChangeNumber,
     ) -> Result<(), Failure> {
-        let sealed =
-            self.sealed.as_ref().ok_or_else(|| refused("the headers were not sealed"))?;
+        let sealed = self
+            .sealed
+            .as_ref()
+            .ok_or_else(|| refused("the headers were not sealed"))?;
         let changed = execute(
             tx,
             sql::PUT_CONNECTOR,
@@ -230,7 +259,12 @@ fn revoke_credential(
     let revoked = execute(
         tx,
         sql::REVOKE_CREDENTIAL,
-        params![at.unix_micros(), number.0, organization.as_bytes(), credential.as_bytes()],
+        params![
+            at.unix_micros(),
+            number.0,
+            organization.as_bytes(),
+            credential.as_bytes()
+        ],
     )?;
     exactly_one(revoked, "this credential")
 }
@@ -294,7 +328,10 @@ fn definition_text(record: &ConnectorRecord) -> String {
         ("action", Value::from(definition.action.as_str())),
         ("base_url", definition.base_url.as_str().into()),
         ("position", definition.position.into()),
-        ("resource_pattern", definition.resource_pattern.as_str().into()),
+        (
+            "resource_pattern",
+            definition.resource_pattern.as_str().into(),
+        ),
         ("routes", definition.routes.clone()),
         ("timeout_ms", definition.timeout_ms.into()),
     ]

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender};
 
 use rusqlite::wal::CheckpointMode;
-use rusqlite::{Connection, MAIN_DB};
+use rusqlite::{Connection, ErrorCode, MAIN_DB};
 use tokio::sync::watch;
 
 use super::failure::is_sync_failure;
@@ -34,19 +34,31 @@ impl CheckpointThread {
     ) -> rusqlite::Result<(Self, Checkpointer)> {
         let connection = super::open::connect(path)?;
         let (sender, calls) = std::sync::mpsc::sync_channel(1);
-        Ok((Self { connection, calls, failed }, Checkpointer(sender)))
+        Ok((
+            Self {
+                connection,
+                calls,
+                failed,
+            },
+            Checkpointer(sender),
+        ))
     }
 
     pub(crate) fn run(self) {
         while self.calls.recv().is_ok() {
             // Passive: waits for nobody and holds nobody up.
-            match self.connection.wal_checkpoint_v2(Some(MAIN_DB), CheckpointMode::PASSIVE) {
+            match self
+                .connection
+                .wal_checkpoint_v2(Some(MAIN_DB), CheckpointMode::PASSIVE)
+            {
                 Ok(_) => {}
                 Err(error) if is_sync_failure(&error) => {
                     tracing::error!("a sync failed during a checkpoint: {error}");
                     self.failed.send_replace(true);
                     return;
                 }
+                // The writer is at it.
+                Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => {}
                 Err(error) => tracing::warn!("a checkpoint failed: {error}"),
             }
         }

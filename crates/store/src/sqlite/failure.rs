@@ -93,14 +93,27 @@ mod tests {
 
     #[test]
     fn a_full_or_read_only_disk_is_told_from_other_errors() {
-        for code in [ffi::SQLITE_FULL, ffi::SQLITE_READONLY, ffi::SQLITE_IOERR_WRITE] {
-            assert!(matches!(from_sql(&failure(code)), StoreError::Unwritable(_)), "{code}");
+        for code in [
+            ffi::SQLITE_FULL,
+            ffi::SQLITE_READONLY,
+            ffi::SQLITE_IOERR_WRITE,
+        ] {
+            assert!(
+                matches!(from_sql(&failure(code)), StoreError::Unwritable(_)),
+                "{code}"
+            );
             assert!(!is_sync_failure(&failure(code)));
         }
         for code in [ffi::SQLITE_CONSTRAINT_UNIQUE, ffi::SQLITE_BUSY] {
-            assert!(matches!(from_sql(&failure(code)), StoreError::Database(_)), "{code}");
+            assert!(
+                matches!(from_sql(&failure(code)), StoreError::Database(_)),
+                "{code}"
+            );
         }
-        assert!(matches!(from_sql(&failure(ffi::SQLITE_CORRUPT)), StoreError::Corrupt(_)));
+        assert!(matches!(
+            from_sql(&failure(ffi::SQLITE_CORRUPT)),
+            StoreError::Corrupt(_)
+        ));
     }
 
     #[test]

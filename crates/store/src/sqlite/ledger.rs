@@ -1,7 +1,7 @@
 //! Receipts and signing keys.
 
 use async_trait::async_trait;
-use relynt_domain::{OrganizationId, ReceiptId};
+use relynt_domain::{OrganizationId, ReceiptId, Timestamp};
 use relynt_gateway::ports::{
     Ledger, Page, ReceiptFilter, ReceiptPage, StoreError, StoredReceipt, StoredSigningKey,
 };
@@ -24,7 +24,11 @@ impl Ledger for SqliteStore {
         page: Page,
     ) -> Result<ReceiptPage, StoreError> {
         let walk = Walk::new(organization, filter, page);
-        let readers = if walk.is_long() { &self.walks } else { &self.points };
+        let readers = if walk.is_long() {
+            &self.walks
+        } else {
+            &self.points
+        };
         readers.read(move |reader| walk.run(reader)).await
     }
 
@@ -65,7 +69,11 @@ impl Ledger for SqliteStore {
                 .as_slice()
                 .try_into()
                 .map_err(|_| StoreError::Corrupt("a signing key is not 32 bytes".to_owned()))?;
-            Ok(StoredSigningKey { seed: Zeroizing::new(seed), not_before, not_after })
+            Ok(StoredSigningKey {
+                seed: Zeroizing::new(seed),
+                not_before,
+                not_after,
+            })
         };
         stored.into_iter().map(unseal).collect()
     }
@@ -75,11 +83,20 @@ impl Ledger for SqliteStore {
             SigningKey::from_seed(&key.seed).map_err(|e| StoreError::Database(e.to_string()))?;
         let id = signer.id().as_str().to_owned();
         let sealed =
-            self.keys.master().seal(&*self.entropy, &signing_seed(&id), key.seed.as_slice())?;
-        let (from, until) = (key.not_before.unix_micros(), key.not_after.map(|at| at.unix_micros()));
+            self.keys
+                .master()
+                .seal(&*self.entropy, &signing_seed(&id), key.seed.as_slice())?;
+        let (from, until) = (
+            key.not_before.unix_micros(),
+            key.not_after.map(Timestamp::unix_micros),
+        );
         self.writer
             .submit(move |tx| {
-                execute(tx, sql::INSERT_SIGNING_KEY, params![id, sealed, from, until])?;
+                execute(
+                    tx,
+                    sql::INSERT_SIGNING_KEY,
+                    params![id, sealed, from, until],
+                )?;
                 Ok(())
             })
             .await
@@ -88,5 +105,6 @@ impl Ledger for SqliteStore {
 
 /// Where a list begins: below the item that the page goes on after, or below everything.
 pub(super) fn start_of(page: &Page) -> (i64, [u8; 16]) {
-    page.after.map_or((i64::MAX, [0xff; 16]), |(at, id)| (at.unix_micros(), id))
+    page.after
+        .map_or((i64::MAX, [0xff; 16]), |(at, id)| (at.unix_micros(), id))
 }

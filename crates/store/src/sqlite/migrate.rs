@@ -50,7 +50,12 @@ fn migrate_with(connection: &Connection, steps: &[Step]) -> Result<(), OpenError
             .optional()?;
         match applied {
             Some(applied) if applied == checksum.as_ref() => {}
-            Some(_) => return Err(OpenError::Altered { number: step.number, name: step.name }),
+            Some(_) => {
+                return Err(OpenError::Altered {
+                    number: step.number,
+                    name: step.name,
+                });
+            }
             None => apply(connection, step, checksum.as_ref())?,
         }
     }
@@ -81,20 +86,30 @@ fn apply(connection: &Connection, step: &Step, checksum: &[u8]) -> Result<(), ru
 mod tests {
     use super::*;
 
-    const ONE: Step = Step { number: 1, name: "one", sql: "CREATE TABLE a (x INTEGER) STRICT" };
+    const ONE: Step = Step {
+        number: 1,
+        name: "one",
+        sql: "CREATE TABLE a (x INTEGER) STRICT",
+    };
 
     fn tables(connection: &Connection) -> i64 {
         connection
-            .query_one("SELECT count(*) FROM sqlite_schema WHERE name IN ('a', 'b')", [], |row| {
-                row.get(0)
-            })
+            .query_one(
+                "SELECT count(*) FROM sqlite_schema WHERE name IN ('a', 'b')",
+                [],
+                |row| row.get(0),
+            )
             .unwrap()
     }
 
     #[test]
     fn steps_are_applied_once_and_in_order() {
         let connection = Connection::open_in_memory().unwrap();
-        let two = Step { number: 2, name: "two", sql: "CREATE TABLE b (x INTEGER) STRICT" };
+        let two = Step {
+            number: 2,
+            name: "two",
+            sql: "CREATE TABLE b (x INTEGER) STRICT",
+        };
         migrate_with(&connection, &[ONE]).unwrap();
         assert_eq!(tables(&connection), 1);
         migrate_with(&connection, &[ONE, two]).unwrap();
@@ -104,7 +119,11 @@ mod tests {
     #[test]
     fn a_newer_schema_is_refused() {
         let connection = Connection::open_in_memory().unwrap();
-        let nine = Step { number: 9, name: "nine", sql: "CREATE TABLE b (x INTEGER) STRICT" };
+        let nine = Step {
+            number: 9,
+            name: "nine",
+            sql: "CREATE TABLE b (x INTEGER) STRICT",
+        };
         migrate_with(&connection, &[ONE, nine]).unwrap();
         let refused = migrate_with(&connection, &[ONE]).unwrap_err();
         assert!(matches!(refused, OpenError::Newer { found: 9, known: 1 }));
@@ -114,7 +133,10 @@ mod tests {
     fn a_step_that_was_altered_after_the_fact_is_refused() {
         let connection = Connection::open_in_memory().unwrap();
         migrate_with(&connection, &[ONE]).unwrap();
-        let altered = Step { sql: "CREATE TABLE a (y INTEGER) STRICT", ..ONE };
+        let altered = Step {
+            sql: "CREATE TABLE a (y INTEGER) STRICT",
+            ..ONE
+        };
         let refused = migrate_with(&connection, &[altered]).unwrap_err();
         assert!(matches!(refused, OpenError::Altered { number: 1, .. }));
     }
@@ -122,7 +144,10 @@ mod tests {
     #[test]
     fn a_step_that_fails_leaves_nothing_of_itself() {
         let connection = Connection::open_in_memory().unwrap();
-        let broken = Step { sql: "CREATE TABLE a (x INTEGER) STRICT; CREATE NONSENSE", ..ONE };
+        let broken = Step {
+            sql: "CREATE TABLE a (x INTEGER) STRICT; CREATE NONSENSE",
+            ..ONE
+        };
         assert!(migrate_with(&connection, &[broken]).is_err());
         assert_eq!(tables(&connection), 0);
         migrate_with(&connection, &[ONE]).unwrap();

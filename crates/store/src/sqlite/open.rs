@@ -50,13 +50,21 @@ impl OpenOptions {
         master_key: Zeroizing<[u8; 32]>,
         entropy: Arc<dyn Entropy>,
     ) -> Self {
-        Self { folder: folder.into(), master_key, entropy, queue_limit: 4_096, max_pages: None }
+        Self {
+            folder: folder.into(),
+            master_key,
+            entropy,
+            queue_limit: 4_096,
+            max_pages: None,
+        }
     }
 }
 
 impl std::fmt::Debug for OpenOptions {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("OpenOptions").field("folder", &self.folder).finish_non_exhaustive()
+        f.debug_struct("OpenOptions")
+            .field("folder", &self.folder)
+            .finish_non_exhaustive()
     }
 }
 
@@ -126,7 +134,13 @@ impl SqliteStore {
         if rusqlite::version_number() < OLDEST_SQLITE {
             return Err(OpenError::OldSqlite(rusqlite::version()));
         }
-        let OpenOptions { folder, master_key, entropy, queue_limit, max_pages } = options;
+        let OpenOptions {
+            folder,
+            master_key,
+            entropy,
+            queue_limit,
+            max_pages,
+        } = options;
         make_folder(&folder).map_err(io(&folder))?;
         let lock = lock(&folder)?;
         let path = folder.join(DATABASE);
@@ -142,7 +156,9 @@ impl SqliteStore {
         connection.pragma_update(None, "application_id", APPLICATION_ID)?;
         let master = Key::new(master_key);
         check_master(&connection, &master, &*entropy).map_err(|wrong| match wrong {
-            Wrong::Key => OpenError::WrongKey { folder: folder.clone() },
+            Wrong::Key => OpenError::WrongKey {
+                folder: folder.clone(),
+            },
             Wrong::Sql(error) => error.into(),
             Wrong::Seal(error) => OpenError::Keys(error.into()),
         })?;
@@ -155,7 +171,10 @@ impl SqliteStore {
         let (writer, handle, stats) = Writer::new(connection, queue_limit, checkpointer, failed)?;
         let start = |error| match error {
             StartError::Sql(error) => OpenError::Sql(error),
-            StartError::Io(source) => OpenError::Io { path: path.clone(), source },
+            StartError::Io(source) => OpenError::Io {
+                path: path.clone(),
+                source,
+            },
         };
         let points = Readers::start(&path, "read", POINT_READERS).map_err(start)?;
         let walks = Readers::start(&path, "walk", WALK_READERS).map_err(start)?;
@@ -183,7 +202,9 @@ fn io(path: &Path) -> impl FnOnce(std::io::Error) -> OpenError {
 }
 
 fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> std::io::Result<JoinHandle<()>> {
-    std::thread::Builder::new().name(name.to_owned()).spawn(work)
+    std::thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(work)
 }
 
 fn make_folder(folder: &Path) -> std::io::Result<()> {
@@ -209,7 +230,9 @@ fn lock(folder: &Path) -> Result<File, OpenError> {
     let file = private_file(&path).map_err(io(&path))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(OpenError::Locked { folder: folder.to_owned() }),
+        Err(TryLockError::WouldBlock) => Err(OpenError::Locked {
+            folder: folder.to_owned(),
+        }),
         Err(TryLockError::Error(source)) => Err(OpenError::Io { path, source }),
     }
 }
@@ -226,7 +249,7 @@ pub(super) fn connect(path: &Path) -> rusqlite::Result<Connection> {
     // What is erased is gone from the pages too.
     connection.pragma_update(None, "secure_delete", true)?;
     connection.pragma_update(None, "wal_autocheckpoint", 0)?;
-    connection.pragma_update(None, "journal_size_limit", 64 * 1024 * 1024)?;
+    connection.pragma_update(None, "journal_size_limit", 32 * 1024 * 1024)?;
     connection.pragma_update(None, "cache_size", -16 * 1024)?;
     Ok(connection)
 }
@@ -259,10 +282,18 @@ const CHECK_TEXT: &[u8] = b"relynt";
 
 /// Proves the master key by a value that was sealed with it when the store was made.
 fn check_master(connection: &Connection, master: &Key, entropy: &dyn Entropy) -> Result<(), Wrong> {
-    let place =
-        Place { table: "meta", organization: None, row: CHECK.as_bytes(), field: "value" };
+    let place = Place {
+        table: "meta",
+        organization: None,
+        row: CHECK.as_bytes(),
+        field: "value",
+    };
     let stored: Option<Vec<u8>> = connection
-        .query_one("SELECT value FROM meta WHERE name = $1", params![CHECK], |row| row.get(0))
+        .query_one(
+            "SELECT value FROM meta WHERE name = $1",
+            params![CHECK],
+            |row| row.get(0),
+        )
         .optional()?;
     if let Some(stored) = stored {
         return match master.unseal(&place, &stored) {
@@ -271,9 +302,13 @@ fn check_master(connection: &Connection, master: &Key, entropy: &dyn Entropy) ->
             _ => Err(Wrong::Key),
         };
     }
-    let sealed = master.seal(entropy, &place, CHECK_TEXT).map_err(Wrong::Seal)?;
-    connection
-        .execute("INSERT INTO meta (name, value) VALUES ($1, $2)", params![CHECK, sealed])?;
+    let sealed = master
+        .seal(entropy, &place, CHECK_TEXT)
+        .map_err(Wrong::Seal)?;
+    connection.execute(
+        "INSERT INTO meta (name, value) VALUES ($1, $2)",
+        params![CHECK, sealed],
+    )?;
     Ok(())
 }
 

@@ -43,7 +43,11 @@ impl Reader {
             STEPS,
             Some(move || millis(started.elapsed()) > limit.load(Ordering::Relaxed)),
         )?;
-        Ok(Self { connection, started, deadline })
+        Ok(Self {
+            connection,
+            started,
+            deadline,
+        })
     }
 
     /// The connection. Between two statements no transaction is open.
@@ -53,7 +57,8 @@ impl Reader {
 
     /// Gives the next statement its full time; only for reads that hold no transaction between.
     pub(crate) fn rearm(&self) {
-        self.deadline.store(millis(self.started.elapsed() + MAX_READ), Ordering::Relaxed);
+        self.deadline
+            .store(millis(self.started.elapsed() + MAX_READ), Ordering::Relaxed);
     }
 
     /// One consistent view for several statements.
@@ -90,7 +95,10 @@ impl Readers {
                 .spawn(move || work(&reader, &receiver))?;
             threads.push(thread);
         }
-        Ok(Self { sender: RwLock::new(Some(sender)), threads: Mutex::new(threads) })
+        Ok(Self {
+            sender: RwLock::new(Some(sender)),
+            threads: Mutex::new(threads),
+        })
     }
 
     /// Runs `read` on one of the threads.
@@ -124,10 +132,14 @@ impl Readers {
 
     /// Finishes what is queued and ends the threads.
     pub(crate) fn stop(&self) {
-        drop(self.sender.write().unwrap_or_else(PoisonError::into_inner).take());
-        let threads = std::mem::take(
-            &mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner),
+        drop(
+            self.sender
+                .write()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take(),
         );
+        let threads =
+            std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
         for thread in threads {
             let _ = thread.join();
         }
@@ -136,7 +148,10 @@ impl Readers {
 
 fn work(reader: &Reader, receiver: &Mutex<Receiver<Read>>) {
     loop {
-        let next = receiver.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let next = receiver
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .recv();
         let Ok(job) = next else { return };
         // The caller sees its channel closed; the thread goes on.
         let _ = catch_unwind(AssertUnwindSafe(|| job(reader)));

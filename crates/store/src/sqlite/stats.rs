@@ -52,6 +52,9 @@ impl Stats {
     }
 
     pub(crate) fn sizes(&self) -> Vec<u64> {
-        self.sizes.iter().map(|counter| counter.load(Ordering::Relaxed)).collect()
+        self.sizes
+            .iter()
+            .map(|counter| counter.load(Ordering::Relaxed))
+            .collect()
     }
 }

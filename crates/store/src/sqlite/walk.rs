@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use relynt_domain::{AgentId, ApprovalId, OrganizationId, ReceiptId, Timestamp};
+use relynt_domain::{AgentId, ApprovalId, InstanceId, OrganizationId, ReceiptId, Timestamp};
 use relynt_gateway::ports::{Page, ReceiptFilter, ReceiptPage};
 use rusqlite::{Connection, Row, ToSql};
 
@@ -57,7 +57,14 @@ impl Walk {
     pub(super) fn new(organization: OrganizationId, filter: ReceiptFilter, page: Page) -> Self {
         let needle = filter.search.as_ref().map(|text| text.to_lowercase());
         let limit = usize::try_from(page.limit).unwrap_or(usize::MAX);
-        Self { organization, filter, needle, start: start_of(&page), limit, bounds: BOUNDS }
+        Self {
+            organization,
+            filter,
+            needle,
+            start: start_of(&page),
+            limit,
+            bounds: BOUNDS,
+        }
     }
 
     /// Whether rows have to be looked at that are not wanted.
@@ -73,16 +80,18 @@ impl Walk {
 
     pub(super) fn run(&self, reader: &Reader) -> Result<ReceiptPage, Failure> {
         let started = Instant::now();
-        let mut progress =
-            Progress { page: ReceiptPage::default(), at: self.start, walked: 0, kept: None };
+        let mut progress = Progress {
+            page: ReceiptPage::default(),
+            at: self.start,
+            walked: 0,
+            kept: None,
+        };
         loop {
             reader.rearm();
             let before = progress.walked;
             let left = match self.stretch(reader.connection(), started, &mut progress) {
                 // The machine was stopped between two rows: what was found stands.
-                Err(Failure::Sql(error))
-                    if is_interrupt(&error) && progress.walked > before =>
-                {
+                Err(Failure::Sql(error)) if is_interrupt(&error) && progress.walked > before => {
                     Left::Pause
                 }
                 other => other?,
@@ -91,13 +100,19 @@ impl Walk {
             match left {
                 Left::Full => {
                     let next = progress.kept;
-                    return Ok(ReceiptPage { next, ..progress.page });
+                    return Ok(ReceiptPage {
+                        next,
+                        ..progress.page
+                    });
                 }
                 Left::End => return Ok(progress.page),
                 Left::Pause if !spent => {}
                 Left::Pause | Left::Spent => {
                     let next = Some((Timestamp::from_unix_micros(progress.at.0), progress.at.1));
-                    return Ok(ReceiptPage { next, ..progress.page });
+                    return Ok(ReceiptPage {
+                        next,
+                        ..progress.page
+                    });
                 }
             }
         }
@@ -119,7 +134,7 @@ impl Walk {
         let organization = self.organization.as_bytes();
         let approval = self.filter.approval.as_ref().map(ApprovalId::as_bytes);
         let agent = self.filter.agent.as_ref().map(AgentId::as_bytes);
-        let instance = self.filter.instance_id.as_ref().map(|id| id.as_str());
+        let instance = self.filter.instance_id.as_ref().map(InstanceId::as_str);
         let mut params: Vec<&dyn ToSql> = vec![organization, &from, &to, &at, &id];
         let sql = match (&approval, &agent, &instance) {
             (Some(approval), ..) => {
@@ -136,7 +151,7 @@ impl Walk {
             }
             (None, None, None) => sql::WALK_BY_TIME,
         };
-        let mut statement = connection.prepare_cached(sql)?;
+        let mut statement = rows::prepare(connection, sql)?;
         let mut rows = statement.query(params.as_slice())?;
         while let Some(row) = rows.next()? {
             let position = (row.get(0)?, row.get(1)?);
@@ -146,7 +161,9 @@ impl Walk {
                     return Ok(Left::Full);
                 }
                 let seq: i64 = row.get(2)?;
-                let bytes = first(connection, sql::RECEIPT_BYTES_AT, [seq], |row| Ok(row.get(0)?))?;
+                let bytes = first(connection, sql::RECEIPT_BYTES_AT, [seq], |row| {
+                    Ok(row.get(0)?)
+                })?;
                 let bytes = bytes.ok_or_else(|| corrupt("a receipt is in an index only"))?;
                 progress.page.receipts.push(bytes);
                 progress.kept = Some((Timestamp::from_unix_micros(position.0), position.1));
@@ -193,7 +210,9 @@ impl Walk {
         {
             return Ok(false);
         }
-        let Some(needle) = &self.needle else { return Ok(true) };
+        let Some(needle) = &self.needle else {
+            return Ok(true);
+        };
         let id = rows::id(row, 1, ReceiptId::from_bytes)?;
         Ok(text(6)?.to_lowercase().contains(needle)
             || text(7)?.to_lowercase().contains(needle)

@@ -1,12 +1,15 @@
 //! Writing what several methods write.
 
-use relynt_domain::{AgentId, ApprovalRecord, ChangeNumber, ExecutionId, OrganizationId, ReceiptId};
+use relynt_domain::{
+    AgentId, ApprovalId, ApprovalRecord, BlockedBy, ChangeNumber, ExecutionId, OrganizationId,
+    ReceiptId, Timestamp,
+};
 use relynt_gateway::ports::{AdminEntry, NewExecution, NewReceipt};
 use relynt_ledger::{AdminRecord, Sha256, leaf_hash};
 use rusqlite::{Connection, params};
 
 use super::failure::{Failure, refused};
-use crate::rows::{execute, first, write_votes};
+use crate::rows::{execute, first, id as read_id, maybe_id, write_votes};
 use crate::{draft, sql};
 
 /// The organization's change number, as this transaction sees it.
@@ -14,9 +17,12 @@ pub(super) fn change_number(
     tx: &Connection,
     organization: OrganizationId,
 ) -> Result<Option<ChangeNumber>, Failure> {
-    first(tx, sql::CHANGE_NUMBER, params![organization.as_bytes()], |row| {
-        Ok(ChangeNumber(row.get(0)?))
-    })
+    first(
+        tx,
+        sql::CHANGE_NUMBER,
+        params![organization.as_bytes()],
+        |row| Ok(ChangeNumber(row.get(0)?)),
+    )
 }
 
 /// Adds a receipt, and to the log's queue that it was added.
@@ -35,7 +41,7 @@ pub(super) fn receipt(
             receipt.created_at.unix_micros(),
             receipt.agent.as_bytes(),
             receipt.instance_id,
-            receipt.approval.as_ref().map(|id| id.as_bytes()),
+            receipt.approval.as_ref().map(ApprovalId::as_bytes),
             receipt.action,
             receipt.resource,
             receipt.decision.as_str(),
@@ -79,7 +85,11 @@ fn queue(
     id: &[u8; 16],
     leaf: &Sha256,
 ) -> Result<(), Failure> {
-    execute(tx, sql::QUEUE_LEAF, params![organization.as_bytes(), kind, id, leaf])?;
+    execute(
+        tx,
+        sql::QUEUE_LEAF,
+        params![organization.as_bytes(), kind, id, leaf],
+    )?;
     Ok(())
 }
 
@@ -114,7 +124,7 @@ pub(super) fn execution(
             carries_out.key,
             new.receipt_id.as_bytes(),
             new.agent.as_bytes(),
-            new.approval.as_ref().map(|id| id.as_bytes()),
+            new.approval.as_ref().map(ApprovalId::as_bytes),
             new.connector.as_bytes(),
             new.connector_version,
             new.incarnation.as_bytes(),
@@ -160,14 +170,14 @@ pub(super) fn approval(
             connector.map(|(id, _)| id.as_bytes()),
             connector.map(|(_, binding)| binding),
             record.performed_by.as_str(),
-            record.valid_until.map(|at| at.unix_micros()),
+            record.valid_until.map(Timestamp::unix_micros),
             record.receipt_id.as_bytes(),
-            record.final_receipt_id.as_ref().map(|id| id.as_bytes()),
+            record.final_receipt_id.as_ref().map(ReceiptId::as_bytes),
             record.decided_by.as_ref().map(ToString::to_string),
-            record.decided_at.map(|at| at.unix_micros()),
+            record.decided_at.map(Timestamp::unix_micros),
             record.note,
-            record.blocked_by.map(|by| by.as_str()),
-            record.execution.as_ref().map(|id| id.as_bytes()),
+            record.blocked_by.map(BlockedBy::as_str),
+            record.execution.as_ref().map(ExecutionId::as_bytes),
             write_votes(&record.votes),
             organization.as_bytes(),
         ],
@@ -188,12 +198,12 @@ pub(super) fn end_of_approval(
             record.status.as_str(),
             write_votes(&record.votes),
             record.decided_by.as_ref().map(ToString::to_string),
-            record.decided_at.map(|at| at.unix_micros()),
+            record.decided_at.map(Timestamp::unix_micros),
             record.note,
-            record.blocked_by.map(|by| by.as_str()),
-            record.valid_until.map(|at| at.unix_micros()),
-            record.final_receipt_id.as_ref().map(|id| id.as_bytes()),
-            record.execution.as_ref().map(|id| id.as_bytes()),
+            record.blocked_by.map(BlockedBy::as_str),
+            record.valid_until.map(Timestamp::unix_micros),
+            record.final_receipt_id.as_ref().map(ReceiptId::as_bytes),
+            record.execution.as_ref().map(ExecutionId::as_bytes),
             organization.as_bytes(),
             record.id.as_bytes(),
         ],
@@ -202,7 +212,11 @@ pub(super) fn end_of_approval(
 }
 
 pub(super) fn exactly_one(changed: usize, what: &str) -> Result<(), Failure> {
-    if changed == 1 { Ok(()) } else { Err(refused(format!("there is no such thing as {what}"))) }
+    if changed == 1 {
+        Ok(())
+    } else {
+        Err(refused(format!("there is no such thing as {what}")))
+    }
 }
 
 /// The call that an execution belongs to.
@@ -211,7 +225,7 @@ pub(super) struct ExecutionCall {
     pub(super) agent: AgentId,
     pub(super) key: Option<Vec<u8>>,
     pub(super) receipt: ReceiptId,
-    pub(super) approval: Option<relynt_domain::ApprovalId>,
+    pub(super) approval: Option<ApprovalId>,
 }
 
 pub(super) fn execution_call(
@@ -219,14 +233,18 @@ pub(super) fn execution_call(
     organization: OrganizationId,
     id: ExecutionId,
 ) -> Result<Option<ExecutionCall>, Failure> {
-    use crate::rows::{id as read_id, maybe_id};
-    first(tx, sql::EXECUTION_CALL, params![organization.as_bytes(), id.as_bytes()], |row| {
-        Ok(ExecutionCall {
-            request: read_id(row, 0, ReceiptId::from_bytes)?,
-            agent: read_id(row, 1, AgentId::from_bytes)?,
-            key: row.get(2)?,
-            receipt: read_id(row, 3, ReceiptId::from_bytes)?,
-            approval: maybe_id(row, 4, relynt_domain::ApprovalId::from_bytes)?,
-        })
-    })
+    first(
+        tx,
+        sql::EXECUTION_CALL,
+        params![organization.as_bytes(), id.as_bytes()],
+        |row| {
+            Ok(ExecutionCall {
+                request: read_id(row, 0, ReceiptId::from_bytes)?,
+                agent: read_id(row, 1, AgentId::from_bytes)?,
+                key: row.get(2)?,
+                receipt: read_id(row, 3, ReceiptId::from_bytes)?,
+                approval: maybe_id(row, 4, ApprovalId::from_bytes)?,
+            })
+        },
+    )
 }

@@ -11,11 +11,11 @@ use std::time::{Duration, Instant};
 
 use relynt_gateway::ports::StoreError;
 use rusqlite::wal::CheckpointMode;
-use rusqlite::{Connection, MAIN_DB};
+use rusqlite::{Connection, ErrorCode, MAIN_DB};
 use tokio::sync::{oneshot, watch};
 
 use super::checkpoint::Checkpointer;
-use super::failure::{Failure, from_sql, is_sync_failure, refused};
+use super::failure::{Failure, is_sync_failure, refused};
 use super::stats::{MAX_GROUP, Stats};
 
 /// How long a group may gather work before it commits.
@@ -25,7 +25,7 @@ const IDLE: Duration = Duration::from_millis(200);
 /// Pages in the write-ahead log from which on the checkpointer is called.
 const CHECKPOINT_PAGES: i32 = 1_000;
 /// Pages from which on the writer itself finishes the checkpoint, so that the log starts over.
-const RESTART_PAGES: i32 = 8_000;
+const RESTART_PAGES: i32 = 4_000;
 
 /// A piece of work for the writer. It may run again: a group that fails is undone and its
 /// commands run one by one.
@@ -55,7 +55,11 @@ where
     }
 
     fn answer(self: Box<Self>, outcome: Result<(), StoreError>) {
-        let Self { work, result, answer } = *self;
+        let Self {
+            work,
+            result,
+            answer,
+        } = *self;
         // Whatever the work shares with its caller is the caller's alone from here on.
         drop(work);
         let value = outcome.and_then(|()| result.ok_or(StoreError::Closed));
@@ -86,7 +90,11 @@ impl WriterHandle {
         F: FnMut(&Connection) -> Result<T, Failure> + Send + 'static,
     {
         let (answer, answered) = oneshot::channel();
-        let job = Job { work, result: None, answer };
+        let job = Job {
+            work,
+            result: None,
+            answer,
+        };
         self.stats.queued();
         if let Err(error) = self.sender.try_send(Message::Run(Box::new(job))) {
             self.stats.taken();
@@ -114,7 +122,9 @@ pub(crate) struct Writer {
     failed: watch::Sender<bool>,
     commit: fn(&Connection) -> rusqlite::Result<()>,
     wal_pages: Arc<AtomicI32>,
-    /// Pages at the last time that the writer checkpointed by itself.
+    /// Pages in the log when the checkpointer was last called.
+    called_at: i32,
+    /// Pages in the log when the writer last checkpointed by itself.
     tried_at: i32,
     stopping: bool,
 }
@@ -128,7 +138,10 @@ enum Undone {
 }
 
 fn commit(connection: &Connection) -> rusqlite::Result<()> {
-    connection.prepare_cached("COMMIT")?.raw_execute().map(|_| ())
+    connection
+        .prepare_cached("COMMIT")?
+        .raw_execute()
+        .map(|_| ())
 }
 
 impl Writer {
@@ -156,10 +169,14 @@ impl Writer {
             failed,
             commit,
             wal_pages,
+            called_at: 0,
             tried_at: 0,
             stopping: false,
         };
-        let handle = WriterHandle { sender, stats: Arc::clone(&stats) };
+        let handle = WriterHandle {
+            sender,
+            stats: Arc::clone(&stats),
+        };
         Ok((writer, handle, stats))
     }
 
@@ -176,8 +193,9 @@ impl Writer {
             }
             self.bound_log();
         }
-        if let Err(error) =
-            self.connection.wal_checkpoint_v2(Some(MAIN_DB), CheckpointMode::TRUNCATE)
+        if let Err(error) = self
+            .connection
+            .wal_checkpoint_v2(Some(MAIN_DB), CheckpointMode::TRUNCATE)
         {
             tracing::warn!("the write-ahead log was left for the next start: {error}");
         }
@@ -227,7 +245,7 @@ impl Writer {
 
     /// Commits one group and answers it. False: the store must not go on.
     fn work(&mut self, group: &mut Vec<Box<dyn Command>>) -> bool {
-        match self.try_group(group, true) {
+        match self.try_group(group) {
             Ok(()) => {
                 self.stats.committed(group.len());
                 for command in group.drain(..) {
@@ -241,86 +259,96 @@ impl Writer {
                 }
                 false
             }
-            Err(Undone::Failed(failure)) if group.len() == 1 => {
-                for command in group.drain(..) {
-                    return answer_failed(command, failure);
+            Err(Undone::Failed(failure)) => match group.pop() {
+                Some(command) if group.is_empty() => {
+                    command.answer(Err(failure.into()));
+                    true
                 }
-                true
-            }
-            Err(Undone::Failed(_)) => self.one_by_one(group),
+                last => {
+                    group.extend(last);
+                    self.one_by_one(group)
+                }
+            },
         }
     }
 
     /// Runs each command of a failed group in a transaction of its own: a poisoned one falls alone.
     fn one_by_one(&mut self, group: &mut Vec<Box<dyn Command>>) -> bool {
-        let mut alone = Vec::with_capacity(1);
-        let mut healthy = true;
-        for command in group.drain(..) {
-            if !healthy {
-                command.answer(Err(StoreError::Closed));
-                continue;
-            }
-            alone.push(command);
-            let outcome = self.try_group(&mut alone, false);
-            for command in alone.drain(..) {
-                match outcome {
-                    Ok(()) => {
-                        self.stats.committed(1);
-                        command.answer(Ok(()));
-                    }
-                    Err(Undone::Sync) => {
-                        healthy = false;
-                        command.answer(Err(StoreError::Closed));
-                    }
-                    Err(Undone::Failed(failure)) => {
-                        answer_failed(command, failure);
-                    }
+        let mut sound = true;
+        for mut command in group.drain(..) {
+            let outcome = if sound {
+                self.try_one(&mut command)
+            } else {
+                Err(Undone::Sync)
+            };
+            command.answer(match outcome {
+                Ok(()) => {
+                    self.stats.committed(1);
+                    Ok(())
                 }
-                break;
-            }
+                Err(Undone::Failed(failure)) => Err(failure.into()),
+                Err(Undone::Sync) => {
+                    sound = false;
+                    Err(StoreError::Closed)
+                }
+            });
         }
-        healthy
+        sound
     }
 
-    /// One transaction: the commands of `group`, and with `gather` those that wait, until none
-    /// does, or it is full, or it has worked long enough.
-    fn try_group(&mut self, group: &mut Vec<Box<dyn Command>>, gather: bool) -> Result<(), Undone> {
-        let done = self.transaction(group, gather);
-        if matches!(done, Err(Undone::Failed(_))) && !self.connection.is_autocommit() {
-            // Nothing of the group is in the log of the disk with a commit mark.
-            if let Err(error) = self.connection.execute_batch("ROLLBACK") {
-                tracing::error!("a group could not be rolled back: {error}");
-                return Err(Undone::Sync);
-            }
-        }
-        done
-    }
-
-    fn transaction(
-        &mut self,
-        group: &mut Vec<Box<dyn Command>>,
-        gather: bool,
-    ) -> Result<(), Undone> {
-        let started = Instant::now();
-        self.begin().map_err(|error| Undone::Failed(error.into()))?;
-        for command in group.iter_mut() {
+    /// One transaction for one command.
+    fn try_one(&mut self, command: &mut Box<dyn Command>) -> Result<(), Undone> {
+        let done = self.begin().and_then(|()| {
             command.run(&self.connection).map_err(Undone::Failed)?;
-        }
-        while gather && group.len() < MAX_GROUP && started.elapsed() < MAX_WORK {
+            self.commit()
+        });
+        self.undo(done)
+    }
+
+    /// One transaction: the commands of `group` and those that wait.
+    fn try_group(&mut self, group: &mut Vec<Box<dyn Command>>) -> Result<(), Undone> {
+        let done = self.begin().and_then(|()| {
+            for command in group.iter_mut() {
+                command.run(&self.connection).map_err(Undone::Failed)?;
+            }
+            self.gather(group)?;
+            self.commit()
+        });
+        self.undo(done)
+    }
+
+    /// Runs those that wait, until none does, or the group is full, or it has worked long enough.
+    fn gather(&mut self, group: &mut Vec<Box<dyn Command>>) -> Result<(), Undone> {
+        let started = Instant::now();
+        while group.len() < MAX_GROUP && started.elapsed() < MAX_WORK {
             match self.receiver.try_recv() {
-                Ok(Message::Run(command)) => {
+                Ok(Message::Run(mut command)) => {
                     self.stats.taken();
+                    let ran = command.run(&self.connection);
                     group.push(command);
-                    if let Some(command) = group.last_mut() {
-                        command.run(&self.connection).map_err(Undone::Failed)?;
-                    }
+                    ran.map_err(Undone::Failed)?;
                 }
                 Ok(Message::Stop) => self.stopping = true,
                 Err(TryRecvError::Empty | TryRecvError::Disconnected) => break,
             }
         }
-        // A crash before this returns may or may not have stored the group: nobody was answered,
-        // and whoever asks again with the same key is told.
+        Ok(())
+    }
+
+    fn begin(&self) -> Result<(), Undone> {
+        let begin = || {
+            self.connection
+                .prepare_cached("BEGIN IMMEDIATE")?
+                .raw_execute()
+        };
+        begin()
+            .map(|_| ())
+            .map_err(|error| Undone::Failed(error.into()))
+    }
+
+    /// A crash before this returns may or may not have stored the group: nobody was answered, and
+    /// whoever asks again with the same key is told.
+    fn commit(&self) -> Result<(), Undone> {
         (self.commit)(&self.connection).map_err(|error| {
             if is_sync_failure(&error) {
                 tracing::error!("a sync failed, nothing more is written: {error}");
@@ -331,36 +359,54 @@ impl Writer {
         })
     }
 
-    fn begin(&self) -> rusqlite::Result<()> {
-        self.connection.prepare_cached("BEGIN IMMEDIATE")?.raw_execute().map(|_| ())
+    /// Rolls back what failed, as far as SQLite has not done so itself.
+    fn undo(&self, done: Result<(), Undone>) -> Result<(), Undone> {
+        if matches!(done, Err(Undone::Failed(_)))
+            && !self.connection.is_autocommit()
+            && let Err(error) = self.connection.execute_batch("ROLLBACK")
+        {
+            tracing::error!("a group could not be rolled back: {error}");
+            return Err(Undone::Sync);
+        }
+        done
     }
 
     /// Keeps the write-ahead log from growing without end.
     fn bound_log(&mut self) {
         let pages = self.wal_pages.load(Ordering::Relaxed);
-        if pages < self.tried_at {
+        if pages < self.called_at {
+            // The log has started over.
+            self.called_at = 0;
             self.tried_at = 0;
-        }
-        if pages >= CHECKPOINT_PAGES {
-            self.checkpointer.call();
         }
         // The checkpointer runs behind the writer and never quite catches up under load; the few
         // pages that are left are done here, after which the log starts over. A reader in the way
         // makes this fall short: tried again only after more has been written.
-        if pages >= RESTART_PAGES.max(self.tried_at.saturating_add(CHECKPOINT_PAGES)) {
-            self.tried_at = pages;
-            match self.connection.wal_checkpoint_v2(Some(MAIN_DB), CheckpointMode::PASSIVE) {
-                Ok(_) => {}
-                Err(error) => tracing::warn!("a checkpoint failed: {}", from_sql(&error)),
+        if pages >= RESTART_PAGES {
+            if pages < self.tried_at.saturating_add(CHECKPOINT_PAGES) {
+                return;
             }
+            match self
+                .connection
+                .wal_checkpoint_v2(Some(MAIN_DB), CheckpointMode::PASSIVE)
+            {
+                Ok(_) => self.tried_at = pages,
+                // The checkpointer is at it: after the next group.
+                Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => {}
+                Err(error) if is_sync_failure(&error) => {
+                    tracing::error!("a sync failed during a checkpoint: {error}");
+                    self.failed.send_replace(true);
+                }
+                Err(error) => {
+                    self.tried_at = pages;
+                    tracing::warn!("a checkpoint failed: {error}");
+                }
+            }
+        } else if pages >= self.called_at.saturating_add(CHECKPOINT_PAGES) {
+            self.called_at = pages;
+            self.checkpointer.call();
         }
     }
-}
-
-/// Tells a command its own failure. True: the store goes on.
-fn answer_failed(command: Box<dyn Command>, failure: Failure) -> bool {
-    command.answer(Err(failure.into()));
-    true
 }
 
 #[cfg(test)]

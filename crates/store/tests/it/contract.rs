@@ -37,7 +37,9 @@ fn methods() -> BTreeSet<&'static str> {
 
 #[test]
 fn every_method_has_a_contract() {
-    let covered: BTreeSet<&str> =
-        CONTRACTS.iter().flat_map(|(_, methods)| methods.iter().copied()).collect();
+    let covered: BTreeSet<&str> = CONTRACTS
+        .iter()
+        .flat_map(|(_, methods)| methods.iter().copied())
+        .collect();
     assert_eq!(covered, methods());
 }

@@ -29,7 +29,9 @@ async fn load(store: &Arc<SqliteStore>, tenant: &Arc<Tenant>, callers: usize, ca
         let (store, tenant) = (Arc::clone(store), Arc::clone(tenant));
         async move {
             for _ in 0..calls {
-                tenant.record(&*store, &tenant.call(), Decision::Allow).await;
+                tenant
+                    .record(&*store, &tenant.call(), Decision::Allow)
+                    .await;
             }
         }
     });
@@ -67,7 +69,10 @@ async fn ten_thousand_calls_leave_ten_thousand_receipts() {
         ("SELECT count(DISTINCT id) FROM receipts", 10_000),
         ("SELECT count(*) FROM calls", 10_000),
         ("SELECT count(*) FROM requests", 10_000),
-        ("SELECT count(*) FROM log_queue WHERE kind = 'receipt'", 10_000),
+        (
+            "SELECT count(*) FROM log_queue WHERE kind = 'receipt'",
+            10_000,
+        ),
         (
             "SELECT count(*) FROM calls c JOIN receipts r
                  ON r.organization = c.organization AND r.id = c.receipt",

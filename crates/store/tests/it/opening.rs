@@ -12,7 +12,11 @@ use crate::support::{MASTER_KEY, beside, count, open, options, try_open};
 
 #[test]
 fn the_linked_sqlite_is_new_enough() {
-    assert!(rusqlite::version_number() >= 3_051_003, "{}", rusqlite::version());
+    assert!(
+        rusqlite::version_number() >= 3_051_003,
+        "{}",
+        rusqlite::version()
+    );
 }
 
 #[test]
@@ -20,7 +24,11 @@ fn a_second_gateway_on_the_folder_is_refused() {
     let (folder, store) = open();
     let refused = try_open(folder.path()).unwrap_err();
     assert!(matches!(refused, OpenError::Locked { .. }), "{refused}");
-    assert!(refused.to_string().starts_with("another gateway is running on `"));
+    assert!(
+        refused
+            .to_string()
+            .starts_with("another gateway is running on `")
+    );
     drop(store);
     try_open(folder.path()).unwrap();
 }
@@ -45,7 +53,10 @@ fn a_store_of_a_newer_program_is_refused() {
         .execute_batch("INSERT INTO schema_migrations VALUES (99, 'later', x'00')")
         .unwrap();
     let refused = try_open(folder.path()).unwrap_err();
-    assert!(matches!(refused, OpenError::Newer { found: 99, .. }), "{refused}");
+    assert!(
+        matches!(refused, OpenError::Newer { found: 99, .. }),
+        "{refused}"
+    );
 }
 
 #[test]
@@ -80,7 +91,10 @@ async fn a_closed_store_answers_nothing_and_keeps_everything() {
     let receipt = tenant.record(&*store, &call, Decision::Allow).await;
     store.close();
     store.close();
-    assert!(matches!(store.check_writable().await, Err(StoreError::Closed)));
+    assert!(matches!(
+        store.check_writable().await,
+        Err(StoreError::Closed)
+    ));
     let read = store.find_receipt(tenant.organization, receipt.id).await;
     assert!(matches!(read, Err(StoreError::Closed)));
     drop(store);
@@ -89,16 +103,20 @@ async fn a_closed_store_answers_nothing_and_keeps_everything() {
     let log = folder.path().join("relynt.db-wal");
     assert!(!log.exists() || std::fs::metadata(&log).unwrap().len() == 0);
     let store = try_open(folder.path()).unwrap();
-    let stored = store.find_receipt(tenant.organization, receipt.id).await.unwrap().unwrap();
+    let stored = store
+        .find_receipt(tenant.organization, receipt.id)
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(stored.bytes, receipt.signed.bytes());
     // With its key unwrapped again.
-    let request = relynt_gateway::ports::Approvals::find_request(
-        &*store,
-        tenant.organization,
-        receipt.id,
-    );
+    let request =
+        relynt_gateway::ports::Approvals::find_request(&*store, tenant.organization, receipt.id);
     assert!(request.await.unwrap().unwrap().body.contains("update_deal"));
-    let known = store.find_call(tenant.organization, tenant.agent, &call.key).await.unwrap();
+    let known = store
+        .find_call(tenant.organization, tenant.agent, &call.key)
+        .await
+        .unwrap();
     assert_eq!(known.unwrap().receipt_id, receipt.id);
 }
 
@@ -107,7 +125,9 @@ async fn what_was_answered_survives_a_crash() {
     let (folder, store) = open();
     let tenant = Tenant::create(&*store, "crash").await;
     for _ in 0..50 {
-        tenant.record(&*store, &tenant.call(), Decision::Allow).await;
+        tenant
+            .record(&*store, &tenant.call(), Decision::Allow)
+            .await;
     }
     // The files as a killed process leaves them.
     let copy = tempfile::tempdir().unwrap();

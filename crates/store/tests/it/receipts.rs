@@ -62,12 +62,16 @@ fn dump(connection: &rusqlite::Connection, table: &str) -> String {
 async fn every_record_stands_in_the_queue_of_the_log() {
     let (folder, store) = open();
     let tenant = Tenant::create(&*store, "queue").await;
-    let receipt = tenant.record(&*store, &tenant.call(), Decision::Allow).await;
+    let receipt = tenant
+        .record(&*store, &tenant.call(), Decision::Allow)
+        .await;
     let connection = beside(folder.path());
     let (kind, id, leaf): (String, Vec<u8>, Vec<u8>) = connection
-        .query_one("SELECT kind, id, leaf FROM log_queue ORDER BY seq DESC LIMIT 1", [], |row| {
-            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
-        })
+        .query_one(
+            "SELECT kind, id, leaf FROM log_queue ORDER BY seq DESC LIMIT 1",
+            [],
+            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+        )
         .unwrap();
     assert_eq!(kind, "receipt");
     assert_eq!(id, receipt.id.as_bytes());
@@ -82,11 +86,21 @@ async fn every_record_stands_in_the_queue_of_the_log() {
 async fn an_altered_column_reads_as_it_now_is() {
     let (folder, store) = open();
     let tenant = Tenant::create(&*store, "altered").await;
-    let receipt = tenant.record(&*store, &tenant.call(), Decision::Allow).await;
-    let find = async || store.find_receipt(tenant.organization, receipt.id).await.unwrap().unwrap();
+    let receipt = tenant
+        .record(&*store, &tenant.call(), Decision::Allow)
+        .await;
+    let find = async || {
+        store
+            .find_receipt(tenant.organization, receipt.id)
+            .await
+            .unwrap()
+            .unwrap()
+    };
     let before = format!("{:?}", find().await);
     let connection = beside(folder.path());
-    connection.execute_batch("DROP TRIGGER receipts_keep").unwrap();
+    connection
+        .execute_batch("DROP TRIGGER receipts_keep")
+        .unwrap();
     for altered in [
         "created_at = created_at + 1",
         "created_at = created_at - 1",
@@ -104,7 +118,9 @@ async fn an_altered_column_reads_as_it_now_is() {
         "bytes = x'7b7d'",
     ] {
         connection.execute_batch("BEGIN").unwrap();
-        connection.execute_batch(&format!("UPDATE receipts SET {altered}")).unwrap();
+        connection
+            .execute_batch(&format!("UPDATE receipts SET {altered}"))
+            .unwrap();
         connection.execute_batch("COMMIT").unwrap();
         let after = format!("{:?}", find().await);
         assert_ne!(after, before, "{altered}");

@@ -29,7 +29,9 @@ pub(crate) fn open() -> (TempDir, Arc<SqliteStore>) {
 /// A connection beside the store's own, as somebody with access to the file has it.
 pub(crate) fn beside(folder: &Path) -> rusqlite::Connection {
     let connection = rusqlite::Connection::open(folder.join("relynt.db")).unwrap();
-    connection.busy_timeout(std::time::Duration::from_secs(5)).unwrap();
+    connection
+        .busy_timeout(std::time::Duration::from_secs(5))
+        .unwrap();
     connection
 }
 

@@ -26,10 +26,19 @@ pub async fn key_is_used_once(store: &dyn Store) {
     let call = tenant.call();
     let first = tenant.record(store, &call, Decision::Allow).await;
     let again = tenant.maker.close(&call, Decision::Deny);
-    let Decided::Close { receipt: second, .. } = &again else { unreachable!() };
+    let Decided::Close {
+        receipt: second, ..
+    } = &again
+    else {
+        unreachable!()
+    };
     let second = second.id;
     let plan = Plan::Ready(Box::new(again));
-    match store.record_decision(tenant.seen(), Arc::clone(&call), plan).await.unwrap() {
+    match store
+        .record_decision(tenant.seen(), Arc::clone(&call), plan)
+        .await
+        .unwrap()
+    {
         Recorded::Known(known) => {
             assert_eq!(known.receipt_id, first.id);
             assert_eq!(known.request_digest, call.request_digest);
@@ -37,7 +46,13 @@ pub async fn key_is_used_once(store: &dyn Store) {
         }
         other => panic!("{other:?}"),
     }
-    assert!(store.find_receipt(tenant.organization, second).await.unwrap().is_none());
+    assert!(
+        store
+            .find_receipt(tenant.organization, second)
+            .await
+            .unwrap()
+            .is_none()
+    );
 }
 
 /// Sixteen calls with one key at once: one is new, the others are told of it.
@@ -49,13 +64,18 @@ pub async fn one_of_many_equal_calls_wins(store: &dyn Store) {
         store.record_decision(tenant.seen(), Arc::clone(&call), plan)
     }))
     .await;
-    let stored =
-        store.find_call(tenant.organization, tenant.agent, &call.key).await.unwrap().unwrap();
+    let stored = store
+        .find_call(tenant.organization, tenant.agent, &call.key)
+        .await
+        .unwrap()
+        .unwrap();
     let mut new = 0;
     for recorded in recorded {
         match recorded.unwrap() {
             Recorded::New(decided) => {
-                let Decided::Close { receipt, .. } = *decided else { unreachable!() };
+                let Decided::Close { receipt, .. } = *decided else {
+                    unreachable!()
+                };
                 assert_eq!(receipt.id, stored.receipt_id);
                 new += 1;
             }
@@ -71,11 +91,23 @@ pub async fn a_stale_decision_stores_nothing(store: &dyn Store) {
     let tenant = Tenant::create(store, "a_stale_decision_stores_nothing").await;
     for number in [tenant.change.0 - 1, tenant.change.0 + 1] {
         let call = tenant.call();
-        let seen = Seen { change: ChangeNumber(number), ..tenant.seen() };
+        let seen = Seen {
+            change: ChangeNumber(number),
+            ..tenant.seen()
+        };
         let plan = tenant.maker.closed(&call, Decision::Allow);
-        let recorded = store.record_decision(seen, Arc::clone(&call), plan).await.unwrap();
-        assert!(matches!(recorded, Recorded::Stale), "{number}: {recorded:?}");
-        let found = store.find_call(tenant.organization, tenant.agent, &call.key).await.unwrap();
+        let recorded = store
+            .record_decision(seen, Arc::clone(&call), plan)
+            .await
+            .unwrap();
+        assert!(
+            matches!(recorded, Recorded::Stale),
+            "{number}: {recorded:?}"
+        );
+        let found = store
+            .find_call(tenant.organization, tenant.agent, &call.key)
+            .await
+            .unwrap();
         assert!(found.is_none());
     }
 }
@@ -86,9 +118,15 @@ pub async fn a_refused_decision_leaves_its_key_free(store: &dyn Store) {
     let call = tenant.call();
     let refuse: Decide = Arc::new(|_| Err(DecideError("no signer".to_owned())));
     let plan = Plan::InTransaction(refuse);
-    let recorded = store.record_decision(tenant.seen(), Arc::clone(&call), plan).await.unwrap();
+    let recorded = store
+        .record_decision(tenant.seen(), Arc::clone(&call), plan)
+        .await
+        .unwrap();
     assert!(matches!(recorded, Recorded::Refused(_)), "{recorded:?}");
-    let found = store.find_call(tenant.organization, tenant.agent, &call.key).await.unwrap();
+    let found = store
+        .find_call(tenant.organization, tenant.agent, &call.key)
+        .await
+        .unwrap();
     assert!(found.is_none());
     tenant.record(store, &call, Decision::Allow).await;
 }
@@ -96,8 +134,11 @@ pub async fn a_refused_decision_leaves_its_key_free(store: &dyn Store) {
 /// What decides inside the transaction is shown the pending approval of the same agent and digest,
 /// and none that is another's, has ended or has expired.
 pub async fn a_decision_in_the_transaction_meets_the_open_approval(store: &dyn Store) {
-    let tenant =
-        Tenant::create(store, "a_decision_in_the_transaction_meets_the_open_approval").await;
+    let tenant = Tenant::create(
+        store,
+        "a_decision_in_the_transaction_meets_the_open_approval",
+    )
+    .await;
     let maker = &tenant.maker;
     let same = || maker.call_with(tenant.organization, tenant.agent, r#"{"amount":1}"#);
     let asked = same();
@@ -111,7 +152,10 @@ pub async fn a_decision_in_the_transaction_meets_the_open_approval(store: &dyn S
             Ok(decided.clone())
         });
         let plan = Plan::InTransaction(decide);
-        let recorded = store.record_decision(tenant.seen(), call, plan).await.unwrap();
+        let recorded = store
+            .record_decision(tenant.seen(), call, plan)
+            .await
+            .unwrap();
         assert!(matches!(recorded, Recorded::New(_)), "{recorded:?}");
         let seen = *seen.lock().unwrap();
         seen.expect("a decision")
@@ -142,7 +186,11 @@ pub async fn a_known_key_is_not_decided_again(store: &dyn Store) {
         Err(DecideError("asked".to_owned()))
     });
     let plan = Plan::InTransaction(decide);
-    match store.record_decision(tenant.seen(), call, plan).await.unwrap() {
+    match store
+        .record_decision(tenant.seen(), call, plan)
+        .await
+        .unwrap()
+    {
         Recorded::Known(known) => assert_eq!(known.receipt_id, first.id),
         other => panic!("{other:?}"),
     }
@@ -155,11 +203,30 @@ pub async fn an_unknown_organization_records_nothing(store: &dyn Store) {
     let nobody = tenant.maker.id(OrganizationId::new);
     let call = tenant.maker.call(nobody, tenant.agent);
     let plan = tenant.maker.closed(&call, Decision::Allow);
-    let seen = Seen { organization: nobody, change: tenant.change };
-    assert!(store.record_decision(seen, Arc::clone(&call), plan).await.is_err());
+    let seen = Seen {
+        organization: nobody,
+        change: tenant.change,
+    };
+    assert!(
+        store
+            .record_decision(seen, Arc::clone(&call), plan)
+            .await
+            .is_err()
+    );
     let plan = tenant.maker.closed(&call, Decision::Allow);
-    assert!(store.record_decision(tenant.seen(), Arc::clone(&call), plan).await.is_err());
-    assert!(store.find_call(nobody, tenant.agent, &call.key).await.unwrap().is_none());
+    assert!(
+        store
+            .record_decision(tenant.seen(), Arc::clone(&call), plan)
+            .await
+            .is_err()
+    );
+    assert!(
+        store
+            .find_call(nobody, tenant.agent, &call.key)
+            .await
+            .unwrap()
+            .is_none()
+    );
 }
 
 /// Keys are an agent's own: another agent's or organization's call is not found.
@@ -167,7 +234,10 @@ pub async fn a_call_is_found_by_its_own_agent_only(store: &dyn Store) {
     let tenant = Tenant::create(store, "a_call_is_found_by_its_own_agent_only").await;
     let call = tenant.call();
     let receipt = tenant.record(store, &call, Decision::Deny).await;
-    let found = store.find_call(tenant.organization, tenant.agent, &call.key).await.unwrap();
+    let found = store
+        .find_call(tenant.organization, tenant.agent, &call.key)
+        .await
+        .unwrap();
     assert_eq!(receipt_of(&found.unwrap()), receipt.signed.bytes());
     let other_agent = tenant.maker.id(relynt_domain::AgentId::new);
     let other_organization = tenant.maker.id(OrganizationId::new);
@@ -176,7 +246,13 @@ pub async fn a_call_is_found_by_its_own_agent_only(store: &dyn Store) {
         (other_organization, tenant.agent, call.key.clone()),
         (tenant.organization, tenant.agent, tenant.maker.key()),
     ] {
-        assert!(store.find_call(organization, agent, &key).await.unwrap().is_none());
+        assert!(
+            store
+                .find_call(organization, agent, &key)
+                .await
+                .unwrap()
+                .is_none()
+        );
     }
 }
 
@@ -189,13 +265,23 @@ pub async fn an_outcome_answers_its_call(store: &dyn Store) {
     let running = find().await.unwrap().unwrap();
     assert!(matches!(running.state, StoredCallState::Running));
     assert_eq!(running.receipt_id, intent.receipt_id);
-    assert!(store.find_receipt(tenant.organization, intent.receipt_id).await.unwrap().is_none());
+    assert!(
+        store
+            .find_receipt(tenant.organization, intent.receipt_id)
+            .await
+            .unwrap()
+            .is_none()
+    );
 
     let closing = tenant.maker.success(tenant.organization, &intent);
     let outcome = store.record_outcome(closing.clone()).await.unwrap();
     assert!(matches!(outcome, ClosedOutcome::Closed));
     match find().await.unwrap().unwrap().state {
-        StoredCallState::Answered { answer, receipt, erased } => {
+        StoredCallState::Answered {
+            answer,
+            receipt,
+            erased,
+        } => {
             assert_eq!(answer.http_status, 200);
             assert_eq!(answer.format, 1);
             assert_eq!(answer.body.as_deref(), Some(b"{\"ok\":1}".as_slice()));
@@ -204,8 +290,11 @@ pub async fn an_outcome_answers_its_call(store: &dyn Store) {
         }
         StoredCallState::Running => panic!("the call still runs"),
     }
-    let execution =
-        store.find_execution(tenant.organization, intent.id).await.unwrap().unwrap();
+    let execution = store
+        .find_execution(tenant.organization, intent.id)
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(execution.status, ExecutionStatus::Succeeded);
     assert_eq!(execution.http_status, Some(201));
     assert_eq!(execution.attempts, 1);
@@ -213,31 +302,51 @@ pub async fn an_outcome_answers_its_call(store: &dyn Store) {
     assert_eq!(execution.connector_version, 3);
     assert_eq!(execution.started_at, intent.started_at);
     assert_eq!(execution.finished_at, closing.execution.finished_at);
-    let response = store.find_tool_response(tenant.organization, intent.id).await.unwrap();
+    let response = store
+        .find_tool_response(tenant.organization, intent.id)
+        .await
+        .unwrap();
     assert_eq!(response.as_deref(), Some("{\"deal\":\"won\"}"));
 }
 
-/// A second outcome changes nothing, whatever it says.
+/// Of two outcomes one closes the execution; the other changes nothing, whatever it says.
 pub async fn the_first_outcome_wins(store: &dyn Store) {
     let tenant = Tenant::create(store, "the_first_outcome_wins").await;
     let call = tenant.call();
     let intent = tenant.start(store, &call, tenant.maker.incarnation()).await;
-    let first = tenant.maker.success(tenant.organization, &intent);
-    let mut second = tenant.maker.success(tenant.organization, &intent);
-    second.execution.status = ExecutionStatus::Unknown;
-    second.tool_response = Some("{\"deal\":\"lost\"}".to_owned());
-    let (one, two) =
-        join(store.record_outcome(first.clone()), store.record_outcome(second)).await;
-    assert!(matches!(one.unwrap(), ClosedOutcome::Closed));
-    assert!(matches!(two.unwrap(), ClosedOutcome::AlreadyClosed));
-    let execution =
-        store.find_execution(tenant.organization, intent.id).await.unwrap().unwrap();
-    assert_eq!(execution.status, ExecutionStatus::Succeeded);
-    let receipt =
-        store.find_receipt(tenant.organization, intent.receipt_id).await.unwrap().unwrap();
-    assert_eq!(receipt.bytes, first.receipt.signed.bytes());
-    let response = store.find_tool_response(tenant.organization, intent.id).await.unwrap();
-    assert_eq!(response.as_deref(), Some("{\"deal\":\"won\"}"));
+    let one = tenant.maker.success(tenant.organization, &intent);
+    let mut two = tenant.maker.success(tenant.organization, &intent);
+    two.execution.status = ExecutionStatus::Unknown;
+    two.tool_response = Some("{\"deal\":\"lost\"}".to_owned());
+    let (first, second) = join(
+        store.record_outcome(one.clone()),
+        store.record_outcome(two.clone()),
+    )
+    .await;
+    let (winner, loser) = match (first.unwrap(), second.unwrap()) {
+        (ClosedOutcome::Closed, ClosedOutcome::AlreadyClosed) => (one, two),
+        (ClosedOutcome::AlreadyClosed, ClosedOutcome::Closed) => (two, one),
+        other => panic!("{other:?}"),
+    };
+    let again = store.record_outcome(loser).await.unwrap();
+    assert!(matches!(again, ClosedOutcome::AlreadyClosed));
+    let execution = store
+        .find_execution(tenant.organization, intent.id)
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(execution.status, winner.execution.status);
+    let receipt = store
+        .find_receipt(tenant.organization, intent.receipt_id)
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(receipt.bytes, winner.receipt.signed.bytes());
+    let response = store
+        .find_tool_response(tenant.organization, intent.id)
+        .await
+        .unwrap();
+    assert_eq!(response, winner.tool_response);
 }
 
 /// An outcome whose receipt is not the one that the intent names, that says `pending`, or that
@@ -267,24 +376,46 @@ pub async fn an_outcome_of_another_receipt_is_refused(store: &dyn Store) {
     ] {
         assert!(store.record_outcome(wrong).await.is_err(), "{name}");
     }
-    let execution =
-        store.find_execution(tenant.organization, intent.id).await.unwrap().unwrap();
+    let execution = store
+        .find_execution(tenant.organization, intent.id)
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(execution.status, ExecutionStatus::Pending);
-    assert!(matches!(store.record_outcome(good).await.unwrap(), ClosedOutcome::Closed));
+    assert!(matches!(
+        store.record_outcome(good).await.unwrap(),
+        ClosedOutcome::Closed
+    ));
 }
 
 /// One more receipt about something closed; the same id is never taken twice.
 pub async fn a_later_receipt_is_added_once(store: &dyn Store) {
     let tenant = Tenant::create(store, "a_later_receipt_is_added_once").await;
     let receipt = tenant.maker.receipt(&tenant.call(), Decision::Error);
-    store.record_receipt(tenant.organization, receipt.clone()).await.unwrap();
-    let stored = store.find_receipt(tenant.organization, receipt.id).await.unwrap().unwrap();
+    store
+        .record_receipt(tenant.organization, receipt.clone())
+        .await
+        .unwrap();
+    let stored = store
+        .find_receipt(tenant.organization, receipt.id)
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(stored.bytes, receipt.signed.bytes());
 
     let mut forged = tenant.maker.receipt(&tenant.call(), Decision::Allow);
     forged.id = receipt.id;
-    assert!(store.record_receipt(tenant.organization, forged).await.is_err());
-    let stored = store.find_receipt(tenant.organization, receipt.id).await.unwrap().unwrap();
+    assert!(
+        store
+            .record_receipt(tenant.organization, forged)
+            .await
+            .is_err()
+    );
+    let stored = store
+        .find_receipt(tenant.organization, receipt.id)
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(stored.bytes, receipt.signed.bytes());
 }
 
@@ -297,10 +428,16 @@ pub async fn what_was_left_behind_is_listed_oldest_first(store: &dyn Store) {
     let second = tenant.start(store, &tenant.call(), alive).await;
     let third = tenant.start(store, &tenant.call(), dead).await;
     let closed = tenant.start(store, &tenant.call(), dead).await;
-    store.record_outcome(tenant.maker.success(tenant.organization, &closed)).await.unwrap();
+    store
+        .record_outcome(tenant.maker.success(tenant.organization, &closed))
+        .await
+        .unwrap();
 
     let list = async |others, due, limit| {
-        let open = store.list_left_behind(alive, others, due, limit).await.unwrap();
+        let open = store
+            .list_left_behind(alive, others, due, limit)
+            .await
+            .unwrap();
         open.into_iter()
             .filter(|open| open.organization == tenant.organization)
             .map(|open| open.intent.id)
@@ -316,7 +453,12 @@ pub async fn what_was_left_behind_is_listed_oldest_first(store: &dyn Store) {
     assert_eq!(list(false, after_first, 10).await, [first.id]);
     assert_eq!(list(false, late, 10).await, [first.id, second.id, third.id]);
 
-    let open = store.list_left_behind(alive, true, early, 1).await.unwrap().remove(0).intent;
+    let open = store
+        .list_left_behind(alive, true, early, 1)
+        .await
+        .unwrap()
+        .remove(0)
+        .intent;
     assert_eq!(open.draft, first.draft);
     assert_eq!(open.receipt_id, first.receipt_id);
     assert_eq!(open.agent, first.agent);
@@ -333,13 +475,37 @@ pub async fn what_was_left_behind_is_listed_oldest_first(store: &dyn Store) {
 /// Another organization's execution is none.
 pub async fn an_execution_belongs_to_its_organization(store: &dyn Store) {
     let tenant = Tenant::create(store, "an_execution_belongs_to_its_organization").await;
-    let intent = tenant.start(store, &tenant.call(), tenant.maker.incarnation()).await;
-    let found = store.find_execution(tenant.organization, intent.id).await.unwrap().unwrap();
+    let intent = tenant
+        .start(store, &tenant.call(), tenant.maker.incarnation())
+        .await;
+    let found = store
+        .find_execution(tenant.organization, intent.id)
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(found.status, ExecutionStatus::Pending);
     assert_eq!(found.finished_at, None);
     let elsewhere = Maker::named("elsewhere").id(OrganizationId::new);
-    assert!(store.find_execution(elsewhere, intent.id).await.unwrap().is_none());
-    assert!(store.find_tool_response(elsewhere, intent.id).await.unwrap().is_none());
+    assert!(
+        store
+            .find_execution(elsewhere, intent.id)
+            .await
+            .unwrap()
+            .is_none()
+    );
+    assert!(
+        store
+            .find_tool_response(elsewhere, intent.id)
+            .await
+            .unwrap()
+            .is_none()
+    );
     let nothing: ReceiptId = tenant.maker.id(ReceiptId::new);
-    assert!(store.find_request(tenant.organization, nothing).await.unwrap().is_none());
+    assert!(
+        store
+            .find_request(tenant.organization, nothing)
+            .await
+            .unwrap()
+            .is_none()
+    );
 }

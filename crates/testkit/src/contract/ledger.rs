@@ -18,7 +18,10 @@ async fn listed(
     let mut after = None;
     loop {
         let page = Page { after, limit };
-        let page = store.list_receipts(organization, filter.clone(), page).await.unwrap();
+        let page = store
+            .list_receipts(organization, filter.clone(), page)
+            .await
+            .unwrap();
         assert!(page.receipts.len() <= limit as usize);
         for bytes in &page.receipts {
             let receipt = Receipt::from_bytes(bytes).unwrap();
@@ -33,13 +36,18 @@ async fn listed(
 
 async fn add(store: &dyn Store, tenant: &Tenant, receipt: Receipt) -> NewReceipt {
     let receipt = tenant.maker.sign(receipt);
-    store.record_receipt(tenant.organization, receipt.clone()).await.unwrap();
+    store
+        .record_receipt(tenant.organization, receipt.clone())
+        .await
+        .unwrap();
     receipt
 }
 
 fn draft(tenant: &Tenant) -> Receipt {
     let call = tenant.call();
-    tenant.maker.draft_of(&call, tenant.maker.id(ReceiptId::new), Decision::Allow)
+    tenant
+        .maker
+        .draft_of(&call, tenant.maker.id(ReceiptId::new), Decision::Allow)
 }
 
 /// Pages hang together whatever their size, even where many receipts have one time.
@@ -59,10 +67,16 @@ pub async fn receipts_are_listed_newest_first_in_pages(store: &dyn Store) {
     receipts.reverse();
     let expected: Vec<_> = receipts.into_iter().map(|(_, id)| id).collect();
     let everything = ReceiptFilter::default();
-    let of_agent = ReceiptFilter { agent: Some(tenant.agent), ..everything.clone() };
+    let of_agent = ReceiptFilter {
+        agent: Some(tenant.agent),
+        ..everything.clone()
+    };
     for limit in [1, 2, 3, 7, 50] {
         for filter in [&everything, &of_agent] {
-            assert_eq!(listed(store, tenant.organization, filter, limit).await, expected);
+            assert_eq!(
+                listed(store, tenant.organization, filter, limit).await,
+                expected
+            );
         }
     }
 }
@@ -94,20 +108,83 @@ pub async fn receipts_are_filtered_by_every_field(store: &dyn Store) {
     let one = vec![special.id];
     let cases = [
         (all.clone(), vec![last.id, special.id, usual.id]),
-        (ReceiptFilter { decision: Some(Decision::Error), ..all.clone() }, one.clone()),
-        (ReceiptFilter { risk_level: Some(RiskLevel::High), ..all.clone() }, one.clone()),
-        (ReceiptFilter { agent: Some(other_agent), ..all.clone() }, one.clone()),
-        (ReceiptFilter { instance_id: instance("run-2"), ..all.clone() }, one.clone()),
-        (ReceiptFilter { approval: Some(approval), ..all.clone() }, one.clone()),
-        (ReceiptFilter { action: Some("delete_deal".to_owned()), ..all.clone() }, one.clone()),
-        (ReceiptFilter { action: Some("delete".to_owned()), ..all.clone() }, vec![]),
-        (ReceiptFilter { from: Some(last.created_at), ..all.clone() }, vec![last.id]),
         (
-            ReceiptFilter { from: Some(special.created_at), ..all.clone() },
+            ReceiptFilter {
+                decision: Some(Decision::Error),
+                ..all.clone()
+            },
+            one.clone(),
+        ),
+        (
+            ReceiptFilter {
+                risk_level: Some(RiskLevel::High),
+                ..all.clone()
+            },
+            one.clone(),
+        ),
+        (
+            ReceiptFilter {
+                agent: Some(other_agent),
+                ..all.clone()
+            },
+            one.clone(),
+        ),
+        (
+            ReceiptFilter {
+                instance_id: instance("run-2"),
+                ..all.clone()
+            },
+            one.clone(),
+        ),
+        (
+            ReceiptFilter {
+                approval: Some(approval),
+                ..all.clone()
+            },
+            one.clone(),
+        ),
+        (
+            ReceiptFilter {
+                action: Some("delete_deal".to_owned()),
+                ..all.clone()
+            },
+            one.clone(),
+        ),
+        (
+            ReceiptFilter {
+                action: Some("delete".to_owned()),
+                ..all.clone()
+            },
+            vec![],
+        ),
+        (
+            ReceiptFilter {
+                from: Some(last.created_at),
+                ..all.clone()
+            },
+            vec![last.id],
+        ),
+        (
+            ReceiptFilter {
+                from: Some(special.created_at),
+                ..all.clone()
+            },
             vec![last.id, special.id],
         ),
-        (ReceiptFilter { to: Some(special.created_at), ..all.clone() }, vec![usual.id]),
-        (ReceiptFilter { decision: Some(Decision::Deny), ..all.clone() }, vec![]),
+        (
+            ReceiptFilter {
+                to: Some(special.created_at),
+                ..all.clone()
+            },
+            vec![usual.id],
+        ),
+        (
+            ReceiptFilter {
+                decision: Some(Decision::Deny),
+                ..all.clone()
+            },
+            vec![],
+        ),
         (
             ReceiptFilter {
                 decision: Some(Decision::Error),
@@ -131,22 +208,44 @@ pub async fn receipts_are_filtered_by_every_field(store: &dyn Store) {
             vec![],
         ),
         (
-            ReceiptFilter { agent: Some(tenant.agent), approval: Some(approval), ..all },
+            ReceiptFilter {
+                agent: Some(tenant.agent),
+                approval: Some(approval),
+                ..all
+            },
             vec![],
         ),
     ];
     for (filter, expected) in cases {
-        assert_eq!(listed(store, tenant.organization, &filter, 2).await, expected, "{filter:?}");
+        assert_eq!(
+            listed(store, tenant.organization, &filter, 2).await,
+            expected,
+            "{filter:?}"
+        );
     }
 }
 
 /// A part of action, resource or id, in whatever case.
 pub async fn a_search_ignores_case(store: &dyn Store) {
     let tenant = Tenant::create(store, "a_search_ignores_case").await;
-    let action =
-        add(store, &tenant, Receipt { action: "Überweisung".to_owned(), ..draft(&tenant) }).await;
-    let resource =
-        add(store, &tenant, Receipt { resource: "bank:100%_x".to_owned(), ..draft(&tenant) }).await;
+    let action = add(
+        store,
+        &tenant,
+        Receipt {
+            action: "Überweisung".to_owned(),
+            ..draft(&tenant)
+        },
+    )
+    .await;
+    let resource = add(
+        store,
+        &tenant,
+        Receipt {
+            resource: "bank:100%_x".to_owned(),
+            ..draft(&tenant)
+        },
+    )
+    .await;
     let id = resource.id.to_string();
     for (text, expected) in [
         ("überweis", vec![action.id]),
@@ -160,8 +259,15 @@ pub async fn a_search_ignores_case(store: &dyn Store) {
         (id.to_uppercase().as_str(), vec![resource.id]),
         ("", vec![resource.id, action.id]),
     ] {
-        let filter = ReceiptFilter { search: Some(text.to_owned()), ..ReceiptFilter::default() };
-        assert_eq!(listed(store, tenant.organization, &filter, 10).await, expected, "{text}");
+        let filter = ReceiptFilter {
+            search: Some(text.to_owned()),
+            ..ReceiptFilter::default()
+        };
+        assert_eq!(
+            listed(store, tenant.organization, &filter, 10).await,
+            expected,
+            "{text}"
+        );
     }
 }
 
@@ -172,21 +278,40 @@ pub async fn receipts_of_others_are_not_listed(store: &dyn Store) {
     let receipt = add(store, &one, draft(&one)).await;
     let filters = [
         ReceiptFilter::default(),
-        ReceiptFilter { agent: Some(one.agent), ..ReceiptFilter::default() },
-        ReceiptFilter { search: Some("deal".to_owned()), ..ReceiptFilter::default() },
+        ReceiptFilter {
+            agent: Some(one.agent),
+            ..ReceiptFilter::default()
+        },
+        ReceiptFilter {
+            search: Some("deal".to_owned()),
+            ..ReceiptFilter::default()
+        },
     ];
     for filter in filters {
         assert_eq!(listed(store, two.organization, &filter, 10).await, []);
-        assert_eq!(listed(store, one.organization, &filter, 10).await, [receipt.id]);
+        assert_eq!(
+            listed(store, one.organization, &filter, 10).await,
+            [receipt.id]
+        );
     }
-    assert!(store.find_receipt(two.organization, receipt.id).await.unwrap().is_none());
+    assert!(
+        store
+            .find_receipt(two.organization, receipt.id)
+            .await
+            .unwrap()
+            .is_none()
+    );
 }
 
 /// The signed bytes, and the columns beside them.
 pub async fn a_receipt_reads_back_byte_for_byte(store: &dyn Store) {
     let tenant = Tenant::create(store, "a_receipt_reads_back_byte_for_byte").await;
     let receipt = add(store, &tenant, draft(&tenant)).await;
-    let stored = store.find_receipt(tenant.organization, receipt.id).await.unwrap().unwrap();
+    let stored = store
+        .find_receipt(tenant.organization, receipt.id)
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(stored.bytes, receipt.signed.bytes());
     assert_eq!(stored.id, receipt.id);
     assert_eq!(stored.created_at, receipt.created_at);
@@ -198,7 +323,13 @@ pub async fn a_receipt_reads_back_byte_for_byte(store: &dyn Store) {
     assert_eq!(stored.decision, receipt.decision.as_str());
     assert_eq!(stored.risk_level, receipt.risk_level.as_str());
     let nothing = tenant.maker.id(ReceiptId::new);
-    assert!(store.find_receipt(tenant.organization, nothing).await.unwrap().is_none());
+    assert!(
+        store
+            .find_receipt(tenant.organization, nothing)
+            .await
+            .unwrap()
+            .is_none()
+    );
 }
 
 /// Every key there ever was, with the seed that was given.
@@ -233,7 +364,10 @@ pub async fn a_signing_key_is_added_once(store: &dyn Store) {
         not_after: None,
     };
     store.record_signing_key(key.clone()).await.unwrap();
-    let again = StoredSigningKey { not_before: maker.now(), ..key.clone() };
+    let again = StoredSigningKey {
+        not_before: maker.now(),
+        ..key.clone()
+    };
     assert!(store.record_signing_key(again).await.is_err());
     let keys = store.list_signing_keys().await.unwrap();
     assert_eq!(keys.iter().filter(|k| k.seed == key.seed).count(), 1);

@@ -30,13 +30,19 @@ impl Maker {
     /// A maker whose ids follow from a seed.
     pub fn new(seed: u64) -> Self {
         let key = SigningKey::from_seed(&[7; 32]).expect("a key");
-        Self { clock: FixedClock::default(), entropy: SeededEntropy::new(seed), key }
+        Self {
+            clock: FixedClock::default(),
+            entropy: SeededEntropy::new(seed),
+            key,
+        }
     }
 
     /// A maker whose ids follow from a name.
     pub fn named(name: &str) -> Self {
         let digest = sha256(name.as_bytes());
-        Self::new(u64::from_le_bytes(*digest.first_chunk().expect("eight bytes")))
+        Self::new(u64::from_le_bytes(
+            *digest.first_chunk().expect("eight bytes"),
+        ))
     }
 
     /// The key that signs.
@@ -153,7 +159,10 @@ impl Maker {
             created_at: Timestamp::parse(&receipt.created_at).expect("a time"),
             agent: receipt.agent_id.parse().expect("an id"),
             instance_id: receipt.instance_id.clone(),
-            approval: receipt.approval_id.as_ref().map(|id| id.parse().expect("an id")),
+            approval: receipt
+                .approval_id
+                .as_ref()
+                .map(|id| id.parse().expect("an id")),
             action: receipt.action.clone(),
             resource: receipt.resource.clone(),
             decision,
@@ -171,7 +180,11 @@ impl Maker {
     pub fn close(&self, call: &ToolCall, decision: Decision) -> Decided {
         Decided::Close {
             receipt: Box::new(self.receipt(call, decision)),
-            answer: Answer { http_status: 200, format: 1, body: None },
+            answer: Answer {
+                http_status: 200,
+                format: 1,
+                body: None,
+            },
             approval: None,
         }
     }
@@ -223,8 +236,14 @@ impl Maker {
         };
         let decided = Decided::Close {
             receipt: Box::new(receipt),
-            answer: Answer { http_status: 200, format: 1, body: None },
-            approval: Some(Box::new(NewApproval { record: record.clone() })),
+            answer: Answer {
+                http_status: 200,
+                format: 1,
+                body: None,
+            },
+            approval: Some(Box::new(NewApproval {
+                record: record.clone(),
+            })),
         };
         (record, decided)
     }
@@ -252,7 +271,11 @@ impl Maker {
     /// The success of an execution, with an answer for its call unless it is an approval's.
     pub fn success(&self, organization: OrganizationId, intent: &NewExecution) -> Closing {
         let now = self.now();
-        let answer = Answer { http_status: 200, format: 1, body: Some(b"{\"ok\":1}".to_vec()) };
+        let answer = Answer {
+            http_status: 200,
+            format: 1,
+            body: Some(b"{\"ok\":1}".to_vec()),
+        };
         Closing {
             organization,
             execution: Execution {
@@ -280,7 +303,11 @@ impl Maker {
     }
 
     /// The final receipt of an approval.
-    pub fn final_receipt(&self, organization: OrganizationId, record: &ApprovalRecord) -> NewReceipt {
+    pub fn final_receipt(
+        &self,
+        organization: OrganizationId,
+        record: &ApprovalRecord,
+    ) -> NewReceipt {
         self.sign(self.final_draft(organization, record))
     }
 

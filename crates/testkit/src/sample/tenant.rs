@@ -40,7 +40,10 @@ impl Tenant {
         let maker = Maker::named(name);
         let organization = maker.id(OrganizationId::new);
         let new = Self::new_organization(&maker, organization, &format!("{name}@example.com"));
-        let owner = store.record_organization(new).await.expect("a new organization");
+        let owner = store
+            .record_organization(new)
+            .await
+            .expect("a new organization");
         let agent = maker.id(AgentId::new);
         let credential = Self::new_credential(&maker, agent);
         let mut tenant = Self {
@@ -51,8 +54,14 @@ impl Tenant {
             change: ChangeNumber(1),
             maker,
         };
-        tenant.change(store, Change::Agent(tenant.new_agent(agent, "agent"))).await;
-        let rotate = Change::Rotate { credential, revoke: Vec::new(), cancel: None };
+        tenant
+            .change(store, Change::Agent(tenant.new_agent(agent, "agent")))
+            .await;
+        let rotate = Change::Rotate {
+            credential,
+            revoke: Vec::new(),
+            cancel: None,
+        };
         tenant.change(store, rotate).await;
         tenant
     }
@@ -72,10 +81,18 @@ impl Tenant {
             },
             owner,
             owner_email: email.to_owned(),
-            member: Member { user: owner, role: Role::Owner, created_at: maker.now() },
+            member: Member {
+                user: owner,
+                role: Role::Owner,
+                created_at: maker.now(),
+            },
             token: Self::new_token(maker, owner),
             policy: Self::new_policy(maker, PolicyVersion(1), "[]", owner),
-            entry: maker.entry(organization, "organization.create", &organization.to_string()),
+            entry: maker.entry(
+                organization,
+                "organization.create",
+                &organization.to_string(),
+            ),
         }
     }
 
@@ -97,12 +114,7 @@ impl Tenant {
     }
 
     /// A policy version with these rules.
-    pub fn new_policy(
-        maker: &Maker,
-        version: PolicyVersion,
-        rules: &str,
-        by: UserId,
-    ) -> PolicyRow {
+    pub fn new_policy(maker: &Maker, version: PolicyVersion, rules: &str, by: UserId) -> PolicyRow {
         PolicyRow {
             version,
             rules: rules.to_owned(),
@@ -164,7 +176,10 @@ impl Tenant {
 
     /// What was seen.
     pub const fn seen(&self) -> Seen {
-        Seen { organization: self.organization, change: self.change }
+        Seen {
+            organization: self.organization,
+            change: self.change,
+        }
     }
 
     /// Makes a change that must succeed.
@@ -181,7 +196,9 @@ impl Tenant {
         store: &dyn Store,
         change: Change,
     ) -> Result<ChangeNumber, ChangeError> {
-        let entry = self.maker.entry(self.organization, "something.change", "something");
+        let entry = self
+            .maker
+            .entry(self.organization, "something.change", "something");
         store.record_change(self.seen(), change, entry).await
     }
 
@@ -198,7 +215,10 @@ impl Tenant {
         decision: Decision,
     ) -> NewReceipt {
         let plan = self.maker.closed(call, decision);
-        match store.record_decision(self.seen(), Arc::clone(call), plan).await {
+        match store
+            .record_decision(self.seen(), Arc::clone(call), plan)
+            .await
+        {
             Ok(Recorded::New(decided)) => match *decided {
                 Decided::Close { receipt, .. } => *receipt,
                 Decided::Execute(_) => panic!("nothing was to be executed"),
@@ -216,7 +236,10 @@ impl Tenant {
     ) -> NewExecution {
         let intent = self.maker.intent(call, incarnation);
         let plan = Plan::Ready(Box::new(Decided::Execute(Box::new(intent.clone()))));
-        match store.record_decision(self.seen(), Arc::clone(call), plan).await {
+        match store
+            .record_decision(self.seen(), Arc::clone(call), plan)
+            .await
+        {
             Ok(Recorded::New(_)) => intent,
             other => panic!("the intent should have been recorded: {other:?}"),
         }
@@ -226,7 +249,10 @@ impl Tenant {
     pub async fn ask(&self, store: &dyn Store, call: &Arc<ToolCall>) -> ApprovalRecord {
         let (record, decided) = self.maker.asked(call);
         let plan = Plan::Ready(Box::new(decided));
-        match store.record_decision(self.seen(), Arc::clone(call), plan).await {
+        match store
+            .record_decision(self.seen(), Arc::clone(call), plan)
+            .await
+        {
             Ok(Recorded::New(_)) => record,
             other => panic!("the approval should have been recorded: {other:?}"),
         }

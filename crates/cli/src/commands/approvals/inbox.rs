@@ -138,8 +138,8 @@ impl Inbox {
         output.line(&format!("[{}]", self.shown.len()))?;
         let pairs: Vec<(&str, String)> = DETAIL
             .iter()
+            .filter(|(_, pointer)| value.pointer(pointer).is_some_and(|found| !found.is_null()))
             .map(|(title, pointer)| (*title, cell(value, pointer)))
-            .filter(|(_, value)| value != "-")
             .collect();
         output.fields(&pairs)
     }

@@ -84,33 +84,38 @@ impl From<Failure> for Stopped {
 }
 
 async fn start(gateway: &Gateway) -> Result<Beginning, Stopped> {
-    let (organization, access_token) = match gateway.organizations().first() {
-        Some(row) => (row.id, gateway.issue_owner_token(row.id, "relynt dev").await?),
-        None => {
-            let created = gateway.create_organization(ORGANIZATION, OWNER).await?;
-            (created.organization, created.access_token)
-        }
+    let (organization, access_token) = if let Some(row) = gateway.organizations().first() {
+        (
+            row.id,
+            gateway.issue_owner_token(row.id, "relynt dev").await?,
+        )
+    } else {
+        let created = gateway.create_organization(ORGANIZATION, OWNER).await?;
+        (created.organization, created.access_token)
     };
     let owner = authenticate(gateway, &access_token)?;
-    let agent = match gateway.agents(&owner, None, 1).first() {
-        Some(view) => view.agent.id,
-        None => {
-            let draft = AgentDraft {
-                name: AGENT.to_owned(),
-                description: Some("made by `relynt dev`".to_owned()),
-                ..AgentDraft::default()
-            };
-            gateway.create_agent(&owner, draft, REQUEST).await?.agent.id
-        }
+    let agent = if let Some(view) = gateway.agents(&owner, None, 1).first() {
+        view.agent.id
+    } else {
+        let draft = AgentDraft {
+            name: AGENT.to_owned(),
+            description: Some("made by `relynt dev`".to_owned()),
+            ..AgentDraft::default()
+        };
+        gateway.create_agent(&owner, draft, REQUEST).await?.agent.id
     };
     // What the agent's making changed is seen by whoever authenticates after it.
     let owner = authenticate(gateway, &access_token)?;
-    let known = gateway.credentials(&owner, agent).map_err(|error| unread(&error))?;
+    let known = gateway
+        .credentials(&owner, agent)
+        .map_err(|error| unread(&error))?;
     let (target, agent_secret) = if known.is_empty() {
         let target = make_connector(gateway, &owner).await?;
         make_policy(gateway, &owner).await?;
-        let rotated = gateway.rotate(&owner, agent, Rotation::default(), REQUEST).await?;
-        (Some(target), Some(rotated.agent_secret))
+        let rotated = gateway
+            .rotate(&owner, agent, Rotation::default(), REQUEST)
+            .await?;
+        (target, Some(rotated.agent_secret))
     } else {
         let port = demo_connector(gateway, &owner);
         (port.map(start_target).transpose()?, None)
@@ -134,10 +139,10 @@ fn unread(error: &relynt_gateway::ReadError) -> Failure {
     Failure::new(Exit::Unavailable, error.to_string())
 }
 
-/// Starts the target, and has the connector name it.
-async fn make_connector(gateway: &Gateway, owner: &Person) -> Result<DemoTarget, Stopped> {
+/// Starts the target, and has the connector name it; none where connectors may not reach it.
+async fn make_connector(gateway: &Gateway, owner: &Person) -> Result<Option<DemoTarget>, Stopped> {
     if let Some(port) = demo_connector(gateway, owner) {
-        return Ok(start_target(port)?);
+        return Ok(Some(start_target(port)?));
     }
     let target = start_target(0)?;
     let base_url = format!("http://{}", target.address());
@@ -150,8 +155,19 @@ async fn make_connector(gateway: &Gateway, owner: &Person) -> Result<DemoTarget,
     .into_iter()
     .collect();
     let body = Value::from(body);
-    gateway.create_connector(owner, &body, REQUEST).await?;
-    Ok(target)
+    match gateway.create_connector(owner, &body, REQUEST).await {
+        Ok(_) => Ok(Some(target)),
+        Err(AdminError::Invalid(faults)) => {
+            // Only `connector.allow` can make this definition a wrong one.
+            let why = faults
+                .first()
+                .map(|fault| fault.detail.as_str())
+                .unwrap_or_default();
+            tracing::warn!("the demo connector was left out: {why}");
+            Ok(None)
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 fn start_target(port: u16) -> Result<DemoTarget, Failure> {
@@ -184,7 +200,9 @@ async fn make_policy(gateway: &Gateway, owner: &Person) -> Result<(), Stopped> {
     let versions = versions.map_err(|error| unread(&error))?;
     let version = match versions.first() {
         Some(newest) if newest.row.version > PolicyVersion(1) => {
-            if versions.iter().any(|version| version.active && version.row.version > PolicyVersion(1))
+            if versions
+                .iter()
+                .any(|version| version.active && version.row.version > PolicyVersion(1))
             {
                 return Ok(());
             }

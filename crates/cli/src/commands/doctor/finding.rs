@@ -91,6 +91,9 @@ mod tests {
     #[test]
     fn a_finding_is_one_line_with_its_advice() {
         let finding = Finding::fail("token", "it is\nrevoked", "make another");
-        assert_eq!(finding.to_line(), "fail  token          it is revoked; make another");
+        assert_eq!(
+            finding.to_line(),
+            "fail  token          it is revoked; make another"
+        );
     }
 }

@@ -4,8 +4,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, UNIX_EPOCH};
 
-use relynt_domain::{OrganizationId, Timestamp};
-use relynt_egress::{AddressRules, RuleFault};
+use relynt_domain::Timestamp;
+use relynt_egress::AddressRules;
 use relynt_gateway::NotReady;
 use relynt_server::{
     Config, Installation, InstallationError, MasterKey, MasterKeyError, MasterKeySource,
@@ -34,7 +34,7 @@ pub(super) fn check(place: &Place, outside: &Outside) -> Result<Vec<Finding>, Fa
         permissions(&modes(&folder, &config)),
         keys(config.master_key.load()),
         clock(now(), newest(&folder)),
-        addresses(AddressRules::parse(&config.connector_allow)),
+        addresses(&config.connector_allow),
     ];
     if !folder.join(DATABASE).exists() {
         // Opening would make one.
@@ -129,7 +129,9 @@ fn newest(folder: &Path) -> Option<Timestamp> {
     let times = files.iter().filter_map(|file| {
         let written = file.metadata().ok()?.modified().ok()?;
         let since = written.duration_since(UNIX_EPOCH).ok()?;
-        Some(Timestamp::from_unix_millis(u64::try_from(since.as_millis()).ok()?))
+        Some(Timestamp::from_unix_millis(
+            u64::try_from(since.as_millis()).ok()?,
+        ))
     });
     times.max()
 }
@@ -149,7 +151,13 @@ fn clock(now: Timestamp, written: Option<Timestamp>) -> Finding {
     }
 }
 
-fn addresses(rules: Result<AddressRules, RuleFault>) -> Finding {
+fn addresses(allowed: &str) -> Finding {
+    // What one organization may reach counts as well: it is the same network.
+    let networks: Vec<&str> = allowed
+        .split(',')
+        .map(|entry| entry.split_once('=').map_or(entry, |(_, network)| network))
+        .collect();
+    let rules = AddressRules::parse(allowed).and_then(|_| AddressRules::parse(&networks.join(",")));
     let rules = match rules {
         Ok(rules) => rules,
         Err(fault) => {
@@ -161,8 +169,8 @@ fn addresses(rules: Result<AddressRules, RuleFault>) -> Finding {
         }
     };
     let reaches = |address: IpAddr, port: u16| {
-        let anybody = OrganizationId::new(Timestamp::from_unix_millis(0), [0; 10]);
-        rules.check(anybody, SocketAddr::new(address, port)).is_ok()
+        let address = SocketAddr::new(address, port);
+        rules.check(address, None).is_ok()
     };
     if reaches(Ipv4Addr::new(169, 254, 169, 254).into(), 80) {
         return Finding::fail(
@@ -179,7 +187,10 @@ fn addresses(rules: Result<AddressRules, RuleFault>) -> Finding {
             "name the port, such as `127.0.0.1/32:9000`",
         );
     }
-    Finding::ok("connectors", "`connector.allow` reaches no more than it names")
+    Finding::ok(
+        "connectors",
+        "`connector.allow` reaches no more than it names",
+    )
 }
 
 fn no_store(folder: &Path) -> Finding {
@@ -191,9 +202,8 @@ fn no_store(folder: &Path) -> Finding {
 }
 
 fn store(opened: &Result<Installation, InstallationError>) -> Finding {
-    let error = match opened {
-        Ok(_) => return Finding::ok("store", "it opens, and its key is the right one"),
-        Err(error) => error,
+    let Err(error) = opened else {
+        return Finding::ok("store", "it opens, and its key is the right one");
     };
     let advice = match error {
         InstallationError::Store(OpenError::Locked { .. }) => {
@@ -278,13 +288,15 @@ mod tests {
 
     #[test]
     fn an_allow_list_that_reaches_too_far_is_said() {
-        let health = |text: &str| -> Health { addresses(AddressRules::parse(text)).health };
+        let health = |text: &str| -> Health { addresses(text).health };
         assert_eq!(health(""), Good);
         assert_eq!(health("10.1.0.0/16:443, 127.0.0.1/32:9000"), Good);
         assert_eq!(health("127.0.0.0/8"), Warn);
         assert_eq!(health("::1/128"), Warn);
         assert_eq!(health("0.0.0.0/0"), Fail);
         assert_eq!(health("169.254.0.0/16"), Fail);
+        let one = "018f3a4e-7c00-7000-8000-0000000000a1=169.254.0.0/16";
+        assert_eq!(health(one), Fail);
         assert_eq!(health("10.1.0.0"), Fail);
     }
 
@@ -292,10 +304,25 @@ mod tests {
     fn a_store_that_does_not_open_fails_and_one_in_use_warns() {
         let health = |error: OpenError| store(&Err(InstallationError::Store(error))).health;
         let folder = PathBuf::from("x");
-        assert_eq!(health(OpenError::Locked { folder: folder.clone() }), Warn);
-        assert_eq!(health(OpenError::WrongKey { folder: folder.clone() }), Fail);
+        assert_eq!(
+            health(OpenError::Locked {
+                folder: folder.clone()
+            }),
+            Warn
+        );
+        assert_eq!(
+            health(OpenError::WrongKey {
+                folder: folder.clone()
+            }),
+            Fail
+        );
         assert_eq!(health(OpenError::Newer { found: 9, known: 1 }), Fail);
-        assert_eq!(health(OpenError::NoLog { folder: folder.clone() }), Fail);
+        assert_eq!(
+            health(OpenError::NoLog {
+                folder: folder.clone()
+            }),
+            Fail
+        );
         assert_eq!(no_store(&folder).health, Fail);
     }
 

@@ -48,7 +48,9 @@ pub(super) fn check(gateway: &Gateway, outside: &Outside) -> Result<Vec<Finding>
         let list = api.pages(Query::new("/v1/connectors"), "connectors", usize::MAX);
         let list = list.map(|page| {
             let items = page.items.iter();
-            items.map(|item| serde_json::from_str(item.get()).unwrap_or_default()).collect()
+            items
+                .map(|item| serde_json::from_str(item.get()).unwrap_or_default())
+                .collect()
         });
         findings.push(connectors(list));
     }
@@ -83,7 +85,10 @@ fn alive(status: u16, body: &[u8]) -> Finding {
         }
         Some(version) if status == 200 => Finding::warn(
             "gateway",
-            format!("it is version {version}, this is {}", env!("CARGO_PKG_VERSION")),
+            format!(
+                "it is version {version}, this is {}",
+                env!("CARGO_PKG_VERSION")
+            ),
             "use the command line of the gateway's version",
         ),
         _ => Finding::fail(
@@ -110,7 +115,10 @@ fn readiness(status: u16, body: &[u8]) -> Finding {
         .collect();
     Finding::fail(
         "readiness",
-        format!("`/readyz` answered {status}, not ready: {}", failed.join(", ")),
+        format!(
+            "`/readyz` answered {status}, not ready: {}",
+            failed.join(", ")
+        ),
         detail.unwrap_or("look into the gateway's log"),
     )
 }
@@ -295,7 +303,10 @@ mod tests {
         });
         let finding = readiness(503, body.to_string().as_bytes());
         assert_eq!(finding.health, Fail);
-        assert!(finding.detail.ends_with("not ready: policies"), "{finding:?}");
+        assert!(
+            finding.detail.ends_with("not ready: policies"),
+            "{finding:?}"
+        );
         assert_eq!(finding.advice.as_deref(), Some("create an organization"));
         assert_eq!(readiness(200, b"{}").health, Good);
     }

@@ -19,27 +19,47 @@ async fn store_with(receipts: usize) -> (TempDir, Arc<SqliteStore>, Tenant, Vec<
     let tenant = Tenant::create(&*store as &dyn Store, "walk").await;
     let mut ids = Vec::new();
     for _ in 0..receipts {
-        ids.push(tenant.record(&*store, &tenant.call(), Decision::Allow).await.id);
+        ids.push(
+            tenant
+                .record(&*store, &tenant.call(), Decision::Allow)
+                .await
+                .id,
+        );
     }
     ids.reverse();
     (folder, store, tenant, ids)
 }
 
 fn ids(page: &ReceiptPage) -> Vec<ReceiptId> {
-    let id = |bytes: &Vec<u8>| Receipt::from_bytes(bytes).unwrap().record().receipt_id.clone();
-    page.receipts.iter().map(|bytes| id(bytes).parse().unwrap()).collect()
+    let id = |bytes: &Vec<u8>| {
+        Receipt::from_bytes(bytes)
+            .unwrap()
+            .record()
+            .receipt_id
+            .clone()
+    };
+    page.receipts
+        .iter()
+        .map(|bytes| id(bytes).parse().unwrap())
+        .collect()
 }
 
 async fn run(store: &SqliteStore, walk: Walk) -> ReceiptPage {
-    store.walks.read(move |reader| walk.run(reader)).await.unwrap()
+    store
+        .walks
+        .read(move |reader| walk.run(reader))
+        .await
+        .unwrap()
 }
 
 #[tokio::test]
 async fn a_search_that_costs_too_much_says_where_it_was() {
     let (_folder, store, tenant, all) = store_with(7).await;
     // Only the oldest receipt is searched for.
-    let filter =
-        ReceiptFilter { search: Some(all[6].to_string()), ..ReceiptFilter::default() };
+    let filter = ReceiptFilter {
+        search: Some(all[6].to_string()),
+        ..ReceiptFilter::default()
+    };
     let mut after = None;
     let mut pages = Vec::new();
     loop {
@@ -62,11 +82,20 @@ async fn a_list_in_many_transactions_is_the_same_list() {
     let (_folder, store, tenant, all) = store_with(7).await;
     let filters = [
         ReceiptFilter::default(),
-        ReceiptFilter { agent: Some(tenant.agent), ..ReceiptFilter::default() },
-        ReceiptFilter { search: Some("deal".to_owned()), ..ReceiptFilter::default() },
+        ReceiptFilter {
+            agent: Some(tenant.agent),
+            ..ReceiptFilter::default()
+        },
+        ReceiptFilter {
+            search: Some("deal".to_owned()),
+            ..ReceiptFilter::default()
+        },
     ];
     for filter in filters {
-        let page = Page { after: None, limit: 50 };
+        let page = Page {
+            after: None,
+            limit: 50,
+        };
         let mut walk = Walk::new(tenant.organization, filter, page);
         walk.bounds.transaction = Duration::ZERO;
         let page = run(&store, walk).await;
@@ -78,7 +107,10 @@ async fn a_list_in_many_transactions_is_the_same_list() {
 #[tokio::test]
 async fn time_that_is_up_ends_a_list_after_a_row() {
     let (_folder, store, tenant, all) = store_with(3).await;
-    let page = Page { after: None, limit: 50 };
+    let page = Page {
+        after: None,
+        limit: 50,
+    };
     let mut walk = Walk::new(tenant.organization, ReceiptFilter::default(), page);
     walk.bounds.time = Duration::ZERO;
     let page = run(&store, walk).await;
@@ -93,7 +125,11 @@ async fn a_read_that_takes_too_long_is_broken_off() {
         SELECT count(*) FROM n";
     let read = store
         .points
-        .read(move |reader| Ok(reader.connection().query_one(endless, [], |row| row.get::<_, i64>(0))?))
+        .read(move |reader| {
+            Ok(reader
+                .connection()
+                .query_one(endless, [], |row| row.get::<_, i64>(0))?)
+        })
         .await;
     let error = read.unwrap_err().to_string();
     assert_eq!(error, "the store failed: reading took too long");
@@ -103,9 +139,56 @@ async fn a_read_that_takes_too_long_is_broken_off() {
 async fn a_read_that_panics_takes_no_thread_with_it() {
     let (_folder, store, tenant, all) = store_with(1).await;
     for _ in 0..10 {
-        let broken = store.points.read(|_| -> Result<(), Failure> { panic!("broken") }).await;
+        let broken = store
+            .points
+            .read(|_| -> Result<(), Failure> { panic!("broken") })
+            .await;
         assert!(broken.is_err());
     }
-    let found = store.find_receipt(tenant.organization, all[0]).await.unwrap();
+    let found = store
+        .find_receipt(tenant.organization, all[0])
+        .await
+        .unwrap();
     assert!(found.is_some());
+}
+
+#[tokio::test]
+async fn lists_follow_an_index_and_only_narrow_ones_sort() {
+    let (_folder, store, ..) = store_with(0).await;
+    for (sql, sorts) in [
+        (sql::WALK_BY_TIME, None),
+        (sql::WALK_BY_AGENT, Some("LAST TERM")),
+        (sql::WALK_BY_INSTANCE, Some("LAST TERM")),
+        (sql::WALK_BY_APPROVAL, Some("ORDER BY")),
+        (sql::LIST_APPROVALS, None),
+        (sql::LIST_APPROVALS_OF_STATUS, None),
+        (sql::LIST_APPROVALS_OF_AGENT, None),
+        (sql::LIST_APPROVALS_OF_BOTH, None),
+        (sql::LIST_POLICIES, None),
+        (sql::OPEN_APPROVAL, Some("ORDER BY")),
+        (sql::PENDING_OF_AGENT, Some("approvals_open")),
+        (sql::LIST_EXPIRED, None),
+        (sql::CHANGED_AGENTS, None),
+        (sql::CHANGED_CREDENTIALS, None),
+        (sql::CHANGED_TOKENS, None),
+        (sql::CHANGED_MEMBERS, None),
+        (sql::CHANGED_CONNECTORS, None),
+    ] {
+        let plan = store
+            .points
+            .read(move |reader| {
+                let mut statement = reader
+                    .connection()
+                    .prepare(&format!("EXPLAIN QUERY PLAN {sql}"))?;
+                let lines = statement.raw_query().mapped(|row| row.get(3));
+                Ok(lines.collect::<Result<Vec<String>, _>>()?.join("; "))
+            })
+            .await
+            .unwrap();
+        assert!(plan.starts_with("SEARCH"), "{sql}: {plan}");
+        match sorts {
+            Some(how) => assert!(plan.contains(how), "{sql}: {plan}"),
+            None => assert!(!plan.contains("TEMP B-TREE"), "{sql}: {plan}"),
+        }
+    }
 }

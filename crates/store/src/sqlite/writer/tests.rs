@@ -3,7 +3,7 @@ use std::task::Poll;
 use std::thread::JoinHandle;
 
 use futures_util::future::{BoxFuture, FutureExt as _, join_all};
-use rusqlite::{ErrorCode, ffi};
+use rusqlite::ffi;
 use tempfile::TempDir;
 
 use super::*;
@@ -23,8 +23,12 @@ fn bench(limit: usize) -> Bench {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("test.db");
     let connection = crate::sqlite::open::connect(&path).unwrap();
-    connection.pragma_update(None, "journal_mode", "wal").unwrap();
-    connection.execute_batch("CREATE TABLE t (x INTEGER NOT NULL UNIQUE, b BLOB) STRICT").unwrap();
+    connection
+        .pragma_update(None, "journal_mode", "wal")
+        .unwrap();
+    connection
+        .execute_batch("CREATE TABLE t (x INTEGER NOT NULL UNIQUE, b BLOB) STRICT")
+        .unwrap();
     let (failed, watch) = watch::channel(false);
     let (checkpoint, checkpointer) = CheckpointThread::new(&path, failed.clone()).unwrap();
     let (writer, handle, stats) = Writer::new(connection, limit, checkpointer, failed).unwrap();
@@ -81,7 +85,10 @@ async fn whatever_waits_is_one_group() {
     }
     assert_eq!(bench.stats.sizes()[10], 1);
     let gauges = bench.stats.gauges();
-    assert_eq!((gauges.groups, gauges.commands, gauges.queue_depth), (1, 10, 0));
+    assert_eq!(
+        (gauges.groups, gauges.commands, gauges.queue_depth),
+        (1, 10, 0)
+    );
     bench.handle.stop();
     thread.join().unwrap();
 }
@@ -108,7 +115,9 @@ async fn a_poisoned_command_falls_alone() {
     commands.insert(5, bench.insert(3));
     let handle = Arc::clone(&bench.handle);
     let panics = async move {
-        handle.submit(|_| -> Result<(), Failure> { panic!("this command is broken") }).await
+        handle
+            .submit(|_| -> Result<(), Failure> { panic!("this command is broken") })
+            .await
     };
     commands.insert(8, panics.boxed());
     queue(&mut commands).await;
@@ -165,7 +174,10 @@ static SYNCS: AtomicU32 = AtomicU32::new(0);
 fn failing_sync(connection: &Connection) -> rusqlite::Result<()> {
     SYNCS.fetch_add(1, Ordering::Relaxed);
     connection.execute_batch("ROLLBACK")?;
-    Err(rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_IOERR_FSYNC), None))
+    Err(rusqlite::Error::SqliteFailure(
+        ffi::Error::new(ffi::SQLITE_IOERR_FSYNC),
+        None,
+    ))
 }
 
 #[tokio::test]
@@ -206,7 +218,11 @@ async fn a_full_disk_is_told_and_gone_when_there_is_room() {
         .unwrap();
     let limit = |pages: i64| bench.run(format!("PRAGMA max_page_count = {pages}"));
     limit(pages + 3).await.unwrap();
-    let big = |x| bench.run(format!("INSERT INTO t (x, b) VALUES ({x}, zeroblob(40000))"));
+    let big = |x| {
+        bench.run(format!(
+            "INSERT INTO t (x, b) VALUES ({x}, zeroblob(40000))"
+        ))
+    };
     for x in 0..3 {
         let done = big(x).await;
         assert!(matches!(done, Err(StoreError::Unwritable(_))), "{done:?}");
