@@ -27,6 +27,8 @@ def start(python: str, url: str, code: str) -> subprocess.Popen[str]:
         "RELYNT_API_BASE_URL": url,
         "RELYNT_AGENT_SECRET": SECRET,
         "PYTHONFAULTHANDLER": "1",
+        # Newer versions warn of every fork of a process with threads.
+        "PYTHONWARNINGS": "ignore::DeprecationWarning",
     }
     return subprocess.Popen(
         [python, "-W", "error::UserWarning", "-c", PREAMBLE + code],
@@ -251,6 +253,7 @@ if __name__ == "__main__":
         "PATH": os.environ["PATH"],
         "RELYNT_API_BASE_URL": fake.url,
         "RELYNT_AGENT_SECRET": SECRET,
+        "PYTHONWARNINGS": "ignore::DeprecationWarning",
     }
     child = subprocess.Popen(
         [python, str(script)],
@@ -332,6 +335,7 @@ def ask():
         "PATH": os.environ["PATH"],
         "RELYNT_API_BASE_URL": fake.url,
         "RELYNT_AGENT_SECRET": SECRET,
+        "PYTHONWARNINGS": "ignore::DeprecationWarning",
     }
     child = subprocess.Popen(
         [python, "-c", script],

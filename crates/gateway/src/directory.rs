@@ -154,16 +154,15 @@ impl Snapshot {
         action: &str,
         resource: &str,
     ) -> Option<&Arc<ConnectorEntry>> {
-        self.connectors.iter().find(|entry| match &entry.callable {
-            Ok(connector) => connector.matches(action, resource),
-            Err(_) => {
-                let definition = &entry.record.definition;
-                let covers = |pattern: &str, text: &str| {
-                    Pattern::parse(pattern).map_or(true, |pattern| pattern.matches(text))
-                };
-                covers(&definition.action, action)
-                    && covers(&definition.resource_pattern, resource)
+        self.connectors.iter().find(|entry| {
+            if let Ok(connector) = &entry.callable {
+                return connector.matches(action, resource);
             }
+            let definition = &entry.record.definition;
+            let covers = |pattern: &str, text: &str| {
+                Pattern::parse(pattern).map_or(true, |pattern| pattern.matches(text))
+            };
+            covers(&definition.action, action) && covers(&definition.resource_pattern, resource)
         })
     }
 

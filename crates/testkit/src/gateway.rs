@@ -57,9 +57,16 @@ impl Answers for PlainAnswers {
             answer.receipt.receipt_id,
             answer.tool_response.unwrap_or("-"),
             // Only what is kept may have the request's id.
-            if http_status == 200 { "" } else { answer.request_id },
+            if http_status == 200 {
+                ""
+            } else {
+                answer.request_id
+            },
         );
-        RenderedAnswer { http_status, body: body.into_bytes() }
+        RenderedAnswer {
+            http_status,
+            body: body.into_bytes(),
+        }
     }
 }
 
@@ -92,8 +99,7 @@ fn parts(
     entropy: &Arc<SeededEntropy>,
     connectors: &FakeConnectors,
 ) -> (Arc<SqliteStore>, Arc<FaultyStore>, Parts) {
-    let options =
-        OpenOptions::new(folder, Zeroizing::new(MASTER_KEY), Arc::clone(entropy) as _);
+    let options = OpenOptions::new(folder, Zeroizing::new(MASTER_KEY), Arc::clone(entropy) as _);
     let inner = SqliteStore::open(options).expect("the store opens");
     let store = FaultyStore::new(Arc::clone(&inner) as Arc<dyn Store>);
     let parts = Parts {
@@ -123,11 +129,23 @@ impl TestGateway {
             .await
             .expect("an organization");
         let access_token = created.access_token.to_string();
-        let owner = gateway.authenticate_person(&access_token).expect("the Owner");
-        let draft = AgentDraft { name: "Deal Bot".to_owned(), ..AgentDraft::default() };
-        let agent = gateway.create_agent(&owner, draft, "test").await.expect("an agent").agent.id;
-        let rotated =
-            gateway.rotate(&owner, agent, Rotation::default(), "test").await.expect("a credential");
+        let owner = gateway
+            .authenticate_person(&access_token)
+            .expect("the Owner");
+        let draft = AgentDraft {
+            name: "Deal Bot".to_owned(),
+            ..AgentDraft::default()
+        };
+        let agent = gateway
+            .create_agent(&owner, draft, "test")
+            .await
+            .expect("an agent")
+            .agent
+            .id;
+        let rotated = gateway
+            .rotate(&owner, agent, Rotation::default(), "test")
+            .await
+            .expect("a credential");
         Self {
             organization: created.organization,
             agent,
@@ -155,7 +173,16 @@ impl TestGateway {
 
     /// Ends this gateway without a word, as a crash does, and starts another on its folder.
     pub async fn restart(self) -> Self {
-        let Self { gateway, store, inner, connectors, clock, entropy, folder, .. } = self;
+        let Self {
+            gateway,
+            store,
+            inner,
+            connectors,
+            clock,
+            entropy,
+            folder,
+            ..
+        } = self;
         drop((gateway, store));
         let mut inner = inner;
         // Tasks that were cut off still hold the store for a moment.
@@ -164,7 +191,11 @@ impl TestGateway {
         }
         drop(inner);
         let (inner, store, parts) = parts(folder.path(), &clock, &entropy, &connectors);
-        let gateway = Arc::new(Gateway::open(parts, true).await.expect("the gateway opens again"));
+        let gateway = Arc::new(
+            Gateway::open(parts, true)
+                .await
+                .expect("the gateway opens again"),
+        );
         Self {
             gateway,
             store,
@@ -182,19 +213,27 @@ impl TestGateway {
 
     /// The Owner.
     pub fn owner(&self) -> Person {
-        self.gateway.authenticate_person(&self.access_token).expect("the Owner")
+        self.gateway
+            .authenticate_person(&self.access_token)
+            .expect("the Owner")
     }
 
     /// The agent.
     pub fn caller(&self) -> Caller {
-        self.gateway.authenticate_agent(&self.agent_secret).expect("the agent")
+        self.gateway
+            .authenticate_agent(&self.agent_secret)
+            .expect("the agent")
     }
 
     /// Saves and activates these rules.
     pub async fn activate(&self, rules: &str) -> PolicyVersion {
         let rules = relynt_json::parse(rules.as_bytes()).expect("JSON");
         let owner = self.owner();
-        let saved = self.gateway.create_policy(&owner, &rules, None, "test").await.expect("rules");
+        let saved = self
+            .gateway
+            .create_policy(&owner, &rules, None, "test")
+            .await
+            .expect("rules");
         let version = saved.row.version;
         let owner = self.owner();
         self.gateway
@@ -211,7 +250,11 @@ impl TestGateway {
         );
         let body = relynt_json::parse(body.as_bytes()).expect("JSON");
         let owner = self.owner();
-        self.gateway.create_connector(&owner, &body, "test").await.expect("a connector").id
+        self.gateway
+            .create_connector(&owner, &body, "test")
+            .await
+            .expect("a connector")
+            .id
     }
 
     /// A call as it comes in.
@@ -256,15 +299,24 @@ impl TestGateway {
 
     /// The approval that is newest.
     pub async fn newest_approval(&self) -> ApprovalView {
-        let page = Page { after: None, limit: 1 };
-        let (mut all, _) =
-            self.gateway.approvals(&self.owner(), None, None, page).await.expect("approvals");
+        let page = Page {
+            after: None,
+            limit: 1,
+        };
+        let (mut all, _) = self
+            .gateway
+            .approvals(&self.owner(), None, None, page)
+            .await
+            .expect("approvals");
         all.pop().expect("an approval")
     }
 
     /// Every receipt, newest first, each of them valid.
     pub async fn receipts(&self) -> Vec<Receipt> {
-        let page = Page { after: None, limit: 200 };
+        let page = Page {
+            after: None,
+            limit: 200,
+        };
         let principal = Principal::Person(self.owner());
         let read = self
             .gateway
@@ -275,7 +327,11 @@ impl TestGateway {
         for bytes in read.receipts {
             let signed = Receipt::from_bytes(&bytes).expect("a receipt");
             let id = signed.record().receipt_id.parse().expect("an id");
-            let verified = self.gateway.verify_receipt(&principal, id).await.expect("an answer");
+            let verified = self
+                .gateway
+                .verify_receipt(&principal, id)
+                .await
+                .expect("an answer");
             assert!(verified.is_valid(), "{:?}", verified.reason);
             receipts.push(signed.into_record());
         }

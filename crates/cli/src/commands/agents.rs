@@ -139,6 +139,7 @@ pub(crate) fn run(
                 name: new.name,
                 description: new.description,
                 tags: (!new.tags.is_empty()).then_some(new.tags),
+                owner: None,
             },
         )?,
         Command::Show { agent_id } => api.get(&path(agents, &[&agent_id]))?,

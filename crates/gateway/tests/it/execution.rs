@@ -19,14 +19,21 @@ async fn an_allowed_action_is_carried_out_and_its_answer_kept() {
     let test = executing().await;
     let call = test.call("k", "act", "{\"a\":1e20}").await.unwrap();
     assert_eq!((call.http_status, call.decision), (200, Decision::Allow));
-    assert!(String::from_utf8(call.body.clone()).unwrap().contains(r#"{"ok":true}"#));
+    assert!(
+        String::from_utf8(call.body.clone())
+            .unwrap()
+            .contains(r#"{"ok":true}"#)
+    );
     let seen = test.connectors.seen();
     assert_eq!(seen.len(), 1);
     assert_eq!(seen[0].payload, r#"{"a":100000000000000000000}"#);
     assert_eq!(seen[0].receipt_id, call.receipt_id);
     let receipts = test.receipts().await;
     assert_eq!(receipts[0].performed_by, Some(PerformedBy::Gateway));
-    assert_eq!(receipts[0].execution.as_ref().unwrap().status, ExecutionStatus::Succeeded);
+    assert_eq!(
+        receipts[0].execution.as_ref().unwrap().status,
+        ExecutionStatus::Succeeded
+    );
     let again = test.call("k", "act", "{\"a\":1e20}").await.unwrap();
     assert_eq!((again.replayed, again.body), (true, call.body));
     assert_eq!(test.connectors.seen().len(), 1);
@@ -98,7 +105,10 @@ async fn what_a_dead_process_left_behind_is_unknown_and_never_sent_again() {
     );
     let test = test.restart().await;
     let call = test.call("k", "act", "{}").await.unwrap();
-    assert_eq!((call.http_status, call.replayed, call.decision), (502, true, Decision::Error));
+    assert_eq!(
+        (call.http_status, call.replayed, call.decision),
+        (502, true, Decision::Error)
+    );
     assert_eq!(test.connectors.seen().len(), 1);
     let receipts = test.receipts().await;
     assert_eq!(receipts.len(), 1);
@@ -128,7 +138,8 @@ async fn a_task_that_dies_is_closed_after_its_deadline_and_not_before() {
 async fn a_true_outcome_after_the_closing_is_one_more_receipt() {
     let test = std::sync::Arc::new(executing().await);
     let go = std::sync::Arc::new(tokio::sync::Notify::new());
-    test.connectors.script(Behaviour::Hold(std::sync::Arc::clone(&go)));
+    test.connectors
+        .script(Behaviour::Hold(std::sync::Arc::clone(&go)));
     let running = tokio::spawn({
         let test = std::sync::Arc::clone(&test);
         async move { test.call("k", "act", "{}").await }
@@ -136,7 +147,7 @@ async fn a_true_outcome_after_the_closing_is_one_more_receipt() {
     while test.connectors.seen().is_empty() {
         tokio::task::yield_now().await;
     }
-    test.clock.advance(std::time::Duration::from_secs(60));
+    test.clock.advance(std::time::Duration::from_mins(1));
     assert_eq!(test.gateway.recover(false).await.unwrap(), 1);
     go.notify_one();
     let call = running.await.unwrap().unwrap();
@@ -144,12 +155,18 @@ async fn a_true_outcome_after_the_closing_is_one_more_receipt() {
     let receipts = test.receipts().await;
     assert_eq!(receipts.len(), 2);
     assert_eq!(receipts[0].event, relynt_ledger::Event::LateOutcome);
-    assert_eq!(receipts[0].previous_receipt_id.as_deref(), Some(call.receipt_id.as_str()));
+    assert_eq!(
+        receipts[0].previous_receipt_id.as_deref(),
+        Some(call.receipt_id.as_str())
+    );
     assert_eq!(
         receipts[0].execution.as_ref().unwrap().status,
         ExecutionStatus::Succeeded
     );
-    assert_eq!(receipts[1].execution.as_ref().unwrap().status, ExecutionStatus::Unknown);
+    assert_eq!(
+        receipts[1].execution.as_ref().unwrap().status,
+        ExecutionStatus::Unknown
+    );
 }
 
 #[tokio::test]

@@ -16,7 +16,8 @@ async fn a_replay_is_the_same_answer_and_decides_nothing() {
     let first = test.call("k", "act", "{\"a\":1}").await.unwrap();
     assert_eq!((first.decision, first.replayed), (Decision::Allow, false));
     // A policy that would deny now changes nothing about what was decided.
-    test.activate(r#"[{"action":"*","resource_pattern":"*","decision":"deny"}]"#).await;
+    test.activate(r#"[{"action":"*","resource_pattern":"*","decision":"deny"}]"#)
+        .await;
     let again = test.call("k", "act", "{\"a\":1.0}").await.unwrap();
     assert!(again.replayed);
     assert_eq!(again.body, first.body);
@@ -118,7 +119,11 @@ async fn a_used_key_is_answered_though_the_call_would_be_refused_now() {
     let test = TestGateway::start().await;
     test.activate(RULES).await;
     let intake = TestGateway::intake("k", "act", "crm:..:1", "{}");
-    let first = test.gateway.submit(test.caller(), intake.clone()).await.unwrap();
+    let first = test
+        .gateway
+        .submit(test.caller(), intake.clone())
+        .await
+        .unwrap();
     // With this connector the resource does not fit its route any more.
     test.connect("act").await;
     let again = test.gateway.submit(test.caller(), intake).await.unwrap();

@@ -1,6 +1,11 @@
 //! The flow of a call, on a real store, with faults where they hurt.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
 
 mod approvals;
 mod changes;

@@ -35,17 +35,29 @@ async fn an_organization_whose_rules_cannot_be_read_lets_nobody_in_until_they_ca
     let before = test.caller();
     test.store.fail("load_changes", Failure::Before);
     // The change is committed; what it changed cannot be read back.
-    test.gateway.disable_agent(&test.owner(), test.agent, "t").await.unwrap_err();
-    let refused = test.gateway.authenticate_agent(&test.agent_secret).map(|_| ());
+    test.gateway
+        .disable_agent(&test.owner(), test.agent, "t")
+        .await
+        .unwrap_err();
+    let refused = test
+        .gateway
+        .authenticate_agent(&test.agent_secret)
+        .map(|_| ());
     assert_eq!(refused, Err(AuthError::Unavailable));
     let why = test.gateway.check_ready().await.unwrap_err();
     assert!(matches!(why, NotReady::Policies), "{why}");
     // Who had got in before is stopped by the store.
     let intake = TestGateway::intake("k", "act", "crm:deal:1", "{}");
     let error = test.gateway.submit(before, intake).await.unwrap_err();
-    assert!(matches!(error, SubmitError::Auth(AuthError::Disabled)), "{error}");
+    assert!(
+        matches!(error, SubmitError::Auth(AuthError::Disabled)),
+        "{error}"
+    );
     test.gateway.refresh_dirty().await.unwrap();
     test.gateway.check_ready().await.unwrap();
-    let refused = test.gateway.authenticate_agent(&test.agent_secret).map(|_| ());
+    let refused = test
+        .gateway
+        .authenticate_agent(&test.agent_secret)
+        .map(|_| ());
     assert_eq!(refused, Err(AuthError::Disabled));
 }

@@ -12,9 +12,10 @@ use relynt_ledger::Sha256;
 use rusqlite::{Connection, params};
 
 use super::SqliteStore;
-use super::calls::{SealedRow, split_request};
+use super::calls::split_request;
 use super::failure::{Failure, refused};
 use super::ledger::start_of;
+use super::stored_call::SealedRow;
 use super::write::{self, CarriesOut};
 use crate::keys::about;
 use crate::rows::{self, all, first};

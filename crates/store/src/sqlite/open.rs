@@ -13,7 +13,6 @@ use zeroize::Zeroizing;
 
 use super::SqliteStore;
 use super::checkpoint::CheckpointThread;
-use super::failure::Failure;
 use super::migrate::migrate;
 use super::readers::{Readers, StartError};
 use super::writer::Writer;
@@ -310,13 +309,4 @@ fn check_master(connection: &Connection, master: &Key, entropy: &dyn Entropy) ->
         params![CHECK, sealed],
     )?;
     Ok(())
-}
-
-impl From<Failure> for OpenError {
-    fn from(failure: Failure) -> Self {
-        match failure {
-            Failure::Sql(error) => Self::Sql(error),
-            Failure::Store(error) => Self::Keys(error),
-        }
-    }
 }

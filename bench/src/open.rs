@@ -1,0 +1,197 @@
+//! The open loop: requests at fixed times, whether or not earlier ones were answered
+//!
+//! A latency counts from the time at which a request was to be sent. One that finds every
+//! connection taken waits for the next that is free, and that wait counts too, so that a stall of
+//! the server is seen by all who would have come during it (no coordinated omission).
+
+use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use mio::{Events, Poll, Token};
+use serde_json::{Value, json};
+
+use crate::closed::{own_cpu, sample};
+use crate::connection::{Connection, Progress};
+use crate::histogram::Histogram;
+use crate::template::Templates;
+
+/// How to load.
+#[derive(Debug, Clone, Copy)]
+pub struct Plan {
+    /// Where.
+    pub address: SocketAddr,
+    /// The most requests at once.
+    pub connections: usize,
+    /// Requests a second.
+    pub rate: f64,
+    /// For how long requests are sent.
+    pub time: Duration,
+    /// For how long answers are waited for after that.
+    pub tail: Duration,
+}
+
+/// One second of it.
+#[derive(Debug, Default, Clone)]
+struct Second {
+    accepted: Histogram,
+    refused: u64,
+}
+
+struct Run<'a> {
+    plan: &'a Plan,
+    templates: &'a mut Templates,
+    idle: Vec<usize>,
+    waiting: VecDeque<Instant>,
+    begin: Instant,
+    accepted: Histogram,
+    refused: Histogram,
+    statuses: BTreeMap<u16, u64>,
+    seconds: Vec<Second>,
+    broken: u64,
+    most_waiting: usize,
+    sample: String,
+}
+
+/// Loads and measures.
+pub fn run(plan: &Plan, templates: &mut Templates) -> Result<Value> {
+    let mut poll = Poll::new()?;
+    let mut events = Events::with_capacity(4096);
+    let mut connections = Vec::with_capacity(plan.connections);
+    for number in 0..plan.connections {
+        let connection = Connection::open(plan.address, Token(number), poll.registry());
+        connections.push(connection.with_context(|| format!("connection {number} to {}", plan.address))?);
+    }
+    let mut run = Run {
+        plan,
+        templates,
+        idle: (0..plan.connections).collect(),
+        waiting: VecDeque::new(),
+        begin: Instant::now(),
+        accepted: Histogram::default(),
+        refused: Histogram::default(),
+        statuses: BTreeMap::new(),
+        seconds: Vec::new(),
+        broken: 0,
+        most_waiting: 0,
+        sample: String::new(),
+    };
+    let total = (plan.rate * plan.time.as_secs_f64()) as u64;
+    let mut sent = 0;
+    let end = run.begin + plan.time;
+    loop {
+        let now = Instant::now();
+        while sent < total {
+            let due = run.begin + Duration::from_secs_f64(sent as f64 / plan.rate);
+            if due > now {
+                break;
+            }
+            run.waiting.push_back(due);
+            sent += 1;
+        }
+        run.send(&mut connections, &poll)?;
+        run.most_waiting = run.most_waiting.max(run.waiting.len());
+        let under_way = plan.connections - run.idle.len();
+        if (sent == total && under_way == 0 && run.waiting.is_empty()) || now > end + plan.tail {
+            break;
+        }
+        poll.poll(&mut events, Some(Duration::from_millis(1)))?;
+        for event in &events {
+            let number = event.token().0;
+            let Some(connection) = connections.get_mut(number) else { continue };
+            let mut closed = event.is_writable() && connection.go_on().is_err();
+            if event.is_readable() && !closed {
+                match connection.read() {
+                    Progress::Waiting => continue,
+                    Progress::Answered(status) => {
+                        run.answered(status, connection);
+                        run.idle.push(number);
+                    }
+                    Progress::Closed => closed = true,
+                }
+            }
+            if closed {
+                run.reopen(number, connection, &poll)?;
+            }
+        }
+    }
+    let unanswered = plan.connections - run.idle.len() + run.waiting.len();
+    Ok(run.json(sent, unanswered))
+}
+
+impl Run<'_> {
+    /// Gives what is due to connections that are free.
+    fn send(&mut self, connections: &mut [Connection], poll: &Poll) -> Result<()> {
+        while let Some(due) = self.waiting.front().copied() {
+            let Some(number) = self.idle.pop() else { break };
+            let Some(connection) = connections.get_mut(number) else { break };
+            self.waiting.pop_front();
+            self.templates.write(&mut connection.request);
+            if connection.start(due).is_err() {
+                self.reopen(number, connection, poll)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn reopen(&mut self, number: usize, connection: &mut Connection, poll: &Poll) -> Result<()> {
+        self.broken += 1;
+        anyhow::ensure!(self.broken < 100_000, "the server keeps closing connections");
+        *connection = Connection::open(self.plan.address, Token(number), poll.registry())?;
+        if !self.idle.contains(&number) {
+            self.idle.push(number);
+        }
+        Ok(())
+    }
+
+    fn answered(&mut self, status: u16, connection: &Connection) {
+        let now = Instant::now();
+        let taken = now - connection.since;
+        let second = (now - self.begin).as_secs() as usize;
+        if self.seconds.len() <= second {
+            self.seconds.resize(second + 1, Second::default());
+        }
+        *self.statuses.entry(status).or_default() += 1;
+        let Some(second) = self.seconds.get_mut(second) else { return };
+        if status == 200 {
+            self.accepted.record(taken);
+            second.accepted.record(taken);
+            if self.sample.is_empty() {
+                self.sample = sample(connection.answer());
+            }
+        } else {
+            self.refused.record(taken);
+            second.refused += 1;
+        }
+    }
+
+    fn json(&self, sent: u64, unanswered: usize) -> Value {
+        let seconds: Vec<Value> = self
+            .seconds
+            .iter()
+            .map(|second| {
+                json!({
+                    "accepted": second.accepted.total(),
+                    "refused": second.refused,
+                    "accepted_p99_us": second.accepted.quantile(0.99) as f64 / 1000.0,
+                })
+            })
+            .collect();
+        json!({
+            "offered_rate": self.plan.rate,
+            "sent": sent,
+            "accepted": self.accepted.total(),
+            "accepted_rate": self.accepted.total() as f64 / self.plan.time.as_secs_f64(),
+            "accepted_latency_us": self.accepted.figures(),
+            "refused_latency_us": self.refused.figures(),
+            "statuses": self.statuses,
+            "unanswered": unanswered,
+            "broken_connections": self.broken,
+            "most_waiting_for_a_connection": self.most_waiting,
+            "seconds": seconds,
+            "generator_cpu_s": own_cpu(),
+            "sample": self.sample,
+        })
+    }
+}
