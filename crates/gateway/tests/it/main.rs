@@ -4,7 +4,9 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
-    clippy::indexing_slicing
+    clippy::indexing_slicing,
+    // Tests start their callers themselves.
+    clippy::disallowed_methods
 )]
 
 mod approvals;

@@ -57,6 +57,7 @@ async fn start(limits: Limits) -> Server {
     let bounds = Arc::clone(&limits);
     let router = Router::new()
         .route("/fast", get(|| async { "fast" }))
+        .route("/big", get(|| async { "x".repeat(32 * 1024 * 1024) }))
         .route("/panic", get(panics))
         .route("/refused", post(|| async { Refusal::bad_request("no") }))
         .route(
@@ -247,6 +248,35 @@ async fn a_running_request_is_not_idle() {
     };
     let (answer, ()) = tokio::join!(answer, release);
     assert!(answer.ends_with("held"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_take_its_answer_is_cut_off() {
+    let server = start(Limits {
+        write_stall: Duration::from_millis(50),
+        ..limits()
+    })
+    .await;
+    let mut stream = server.connect().await;
+    stream
+        .write_all(b"GET /big HTTP/1.1\r\nHost: x\r\n\r\n")
+        .await
+        .unwrap();
+    let closed = async {
+        stream.readable().await.unwrap();
+        while !server
+            .metrics
+            .text()
+            .unwrap()
+            .contains("relynt_connections 0")
+        {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(PATIENCE, closed)
+        .await
+        .expect("the connection is still open");
+    assert!(rest(&mut stream).await.len() < 32 * 1024 * 1024);
 }
 
 #[tokio::test]
