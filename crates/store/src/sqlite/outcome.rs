@@ -16,6 +16,7 @@ pub(super) struct SealedOutcome {
     pub(super) answer: Option<Vec<u8>>,
     pub(super) tool_response: Option<Vec<u8>>,
 }
+
 /// Closes an execution, if nobody has.
 pub(super) fn close(
     tx: &Connection,
