@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import struct
 import threading
@@ -31,7 +32,6 @@ class FaultProxy:
         self._cut = cut
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.address: Address = self._listener.getsockname()[:2]
-        self.request_arrived = threading.Event()
         self._thread = threading.Thread(target=self._serve, daemon=True)
         self._thread.start()
 
@@ -47,19 +47,17 @@ class FaultProxy:
             client, _ = self._listener.accept()
         except OSError:
             return
-        with client, socket.create_connection(self._gateway) as gateway:
-            if self._forward(client, gateway, self._cut.request_bytes, answer=False):
-                self._forward(gateway, client, self._cut.answer_bytes, answer=True)
+        # Either side may go first; what came through is what counts.
+        with contextlib.suppress(ConnectionError), client, socket.create_connection(self._gateway) as gateway:
+            if self._forward(client, gateway, self._cut.request_bytes):
+                self._forward(gateway, client, self._cut.answer_bytes)
             for side in (client, gateway):
                 if self._cut.reset:
                     side.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
-    def _forward(self, source: socket.socket, sink: socket.socket, limit: int | None, *, answer: bool) -> bool:
+    def _forward(self, source: socket.socket, sink: socket.socket, limit: int | None) -> bool:
         """Forward one message, or its first `limit` bytes; true when the message went through whole."""
         if limit == 0:
-            if answer:
-                # The request is in the gateway's hands; the client leaves without a byte of the answer.
-                self.request_arrived.set()
             return False
         sent = b""
         while not _whole(sent):

@@ -41,11 +41,12 @@ def cut_call(gateway: Gateway, agent: Agent, key: str, cut: CutAt, whole_answer:
         cut = CutAt(request_bytes=len(data) + cut.request_bytes, reset=cut.reset)
     if cut.answer_bytes is not None and cut.answer_bytes < 0:
         cut = CutAt(answer_bytes=whole_answer + cut.answer_bytes, reset=cut.reset)
-    with FaultProxy(gateway.address, cut) as proxy, wire.Connection(proxy.address) as connection:
+    with FaultProxy(gateway.address, cut) as proxy:
         try:
-            connection.send(data)
-            return connection.answer()
-        except (wire.Cut, ConnectionError):
+            with wire.Connection(proxy.address) as connection:
+                connection.send(data)
+                return connection.answer()
+        except ConnectionError:
             return None
 
 

@@ -27,8 +27,8 @@ SEED = ROOT / "python" / "tests" / "seed"
 # What the quick start asks for.
 REQUEST = {"action": "update_deal", "resource": "crm:deal:123", "payload": {"amount": 52000, "previous_amount": 50000}}
 PATTERN = {"action": "update_deal", "resource_pattern": "crm:deal:*"}
-DENY_UPDATES = [PATTERN | {"decision": "deny", "description": "no changes while the quarter closes"}]
-ASK_ABOVE_1000 = [PATTERN | {"decision": "allow", "conditions": {"max_amount_change": 1000}}]
+DENY_UPDATES = [PATTERN | {"id": "quarter-end", "decision": "deny"}]
+ASK_ABOVE_1000 = [PATTERN | {"id": "small-updates", "decision": "allow", "conditions": {"max_amount_change": 1000}}]
 
 
 class Failed(Exception):
@@ -42,21 +42,24 @@ class Gateway:
         self.binary = binary
         self.folder = Path(tempfile.mkdtemp(prefix="relynt-demo-"))
         self.log = self.folder / "log"
-        with self.log.open("wb") as log:
-            # A session of its own: Ctrl-C in this terminal is for the demo.
+        said = self.folder / "said"
+        # Files and no pipes, and a session of its own: it may outlive the demo, and Ctrl-C is for the demo.
+        with self.log.open("wb") as log, said.open("wb") as out:
             self.process = subprocess.Popen(
                 [binary, "dev", "--data", self.folder / "data", "--port", "0", "--json"],
                 stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
+                stdout=out,
                 stderr=log,
                 env=environment({}),
                 start_new_session=True,
             )
-        assert self.process.stdout is not None
-        line = self.process.stdout.readline()
-        if not line:
-            raise Failed(f"the gateway did not start:\n{self.log.read_text(errors='replace')}")
-        self.said: dict[str, str] = json.loads(line)
+        deadline = time.monotonic() + 30
+        while not said.read_bytes().endswith(b"\n"):
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                self.process.kill()
+                raise Failed(f"the gateway did not start:\n{self.log.read_text(errors='replace')}")
+            threading.Event().wait(0.01)
+        self.said: dict[str, str] = json.loads(said.read_bytes().splitlines()[0])
         self.token = self.said["access_token"]
         self.opener = build_opener(ProxyHandler({}))
 
@@ -111,8 +114,8 @@ def quick_start() -> str:
     return "\n".join(parts)
 
 
-def run_quick_start(gateway: Gateway, meanwhile: Callable[[], None] = lambda: None) -> None:
-    """Run the program as any user's would run, showing what it prints."""
+def run_quick_start(gateway: Gateway, once_pending: Callable[[], None] | None = None) -> None:
+    """Run the program as any user's would run, showing what it prints; act once it waits for a person."""
     program = gateway.folder / "quick_start.py"
     program.write_text(quick_start(), "utf-8")
     names = {
@@ -123,20 +126,21 @@ def run_quick_start(gateway: Gateway, meanwhile: Callable[[], None] = lambda: No
     }
     lines = {f"RELYNT_{variable}": gateway.said[name] for name, variable in names.items()}
     with subprocess.Popen(
-        [sys.executable, program], env=environment(lines), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-u", program],
+        env=environment(lines),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        text=True,
     ) as running:
         assert running.stdout is not None
-        thread = threading.Thread(target=show, args=(running.stdout,))
-        thread.start()
-        meanwhile()
-        thread.join()
+        for line in running.stdout:
+            say(f"    {line.rstrip()}")
+            # The line after the decision is the receipt's id; then the program waits.
+            if once_pending is not None and line == "pending_approval\n":
+                say(f"    {running.stdout.readline().rstrip()}")
+                once_pending()
     if running.returncode != 0:
         raise Failed(f"the quick start ended with {running.returncode}")
-
-
-def show(lines: Any) -> None:
-    for line in lines:
-        say(f"    {line.rstrip()}")
 
 
 def activate(gateway: Gateway, rules: list[dict[str, Any]]) -> None:
@@ -167,8 +171,7 @@ def decide(gateway: Gateway, *, by_person: bool) -> None:
         return
     say(f"    $ relynt approvals approve {approval['approval_id']}")
     threading.Event().wait(1)
-    for line in gateway.command("approvals", "approve", approval["approval_id"]).splitlines():
-        say(f"    {line}")
+    gateway.command("approvals", "approve", approval["approval_id"])
 
 
 class Summary:

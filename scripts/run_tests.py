@@ -6,6 +6,7 @@ A skipped test is a failure: nothing passes because something is not there.
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -69,19 +70,18 @@ class Step:
 
 def steps(tools: Path, nextest_command: list[str]) -> list[Step]:
     python = str(tools / "python")
-    profile = ["--locked", "--workspace", "--exclude", "relynt-python"]
     package = ROOT / "python"
     return [
-        Step("rust", [*nextest_command, "run", *profile, "--cargo-profile", "demo", "--no-fail-fast"], ROOT, nextest),
-        Step("rust, examples", ["cargo", "test", *profile, "--profile", "demo", "--doc"], ROOT, doc_tests),
+        Step("rust", [*nextest_command, "run", "--locked", "--cargo-profile", "demo", "--no-fail-fast"], ROOT, nextest),
+        Step("rust, examples", ["cargo", "test", "--locked", "--profile", "demo", "--doc"], ROOT, doc_tests),
         Step("python", [python, "-m", "pytest", "-q", "tests"], package, pytest),
         Step("scenarios", [python, "-m", "pytest", "-q"], ROOT / "e2e", pytest),
         Step("python, mypy", [python, "-m", "mypy", "--strict"], package, checker),
-        Step("python, pyright", [python, "-m", "pyright", "--pythonpath", python], package, checker),
+        Step("python, pyright", [python, "-m", "pyright"], package, checker),
     ]
 
 
-def run(step: Step) -> tuple[bool, Totals | None]:
+def run(step: Step, tools: Path) -> tuple[bool, Totals | None]:
     """Run one step, passing its output on as it comes."""
     print(f"\n== {step.name}: {' '.join(step.command)}", flush=True)
     lines: list[str] = []
@@ -93,6 +93,8 @@ def run(step: Step) -> tuple[bool, Totals | None]:
         stderr=subprocess.STDOUT,
         text=True,
         errors="replace",
+        # As in an activated environment: what a test starts finds the same Python.
+        env=os.environ | {"PATH": f"{tools}{os.pathsep}{os.environ['PATH']}", "VIRTUAL_ENV": str(tools.parent)},
     ) as process:
         assert process.stdout is not None
         for line in process.stdout:
@@ -104,9 +106,10 @@ def run(step: Step) -> tuple[bool, Totals | None]:
 def main() -> int:
     tools, *nextest_command = sys.argv[1:]
     table, good, passed, failed = [], True, 0, 0
-    for step in steps(Path(tools).absolute(), nextest_command):
+    folder = Path(tools).absolute()
+    for step in steps(folder, nextest_command):
         started = time.monotonic()
-        succeeded, totals = run(step)
+        succeeded, totals = run(step, folder)
         if totals is None:
             succeeded, said = False, "no summary"
         else:

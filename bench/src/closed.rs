@@ -76,7 +76,8 @@ pub fn run(plan: &Plan, templates: &mut Templates) -> Result<Measured> {
     let mut connections = Vec::with_capacity(plan.connections);
     for number in 0..plan.connections {
         let connection = Connection::open(plan.address, Token(number), poll.registry());
-        connections.push(connection.with_context(|| format!("connection {number} to {}", plan.address))?);
+        connections
+            .push(connection.with_context(|| format!("connection {number} to {}", plan.address))?);
     }
     let mut measured = Measured {
         seconds: 0.0,
@@ -97,7 +98,9 @@ pub fn run(plan: &Plan, templates: &mut Templates) -> Result<Measured> {
         poll.poll(&mut events, Some(Duration::from_millis(50)))?;
         now = Instant::now();
         for event in &events {
-            let Some(connection) = connections.get_mut(event.token().0) else { continue };
+            let Some(connection) = connections.get_mut(event.token().0) else {
+                continue;
+            };
             let mut closed = event.is_writable() && connection.go_on().is_err();
             if event.is_readable() && !closed {
                 match connection.read() {
@@ -120,7 +123,10 @@ pub fn run(plan: &Plan, templates: &mut Templates) -> Result<Measured> {
             }
             if closed {
                 measured.broken += 1;
-                anyhow::ensure!(measured.broken < 10_000, "the server keeps closing connections");
+                anyhow::ensure!(
+                    measured.broken < 10_000,
+                    "the server keeps closing connections"
+                );
                 *connection = Connection::open(plan.address, event.token(), poll.registry())?;
                 templates.write(&mut connection.request);
                 connection.start(Instant::now())?;

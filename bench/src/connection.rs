@@ -67,7 +67,11 @@ impl Connection {
 
     /// Sends what is left.
     pub fn go_on(&mut self) -> io::Result<()> {
-        while let Some(rest) = self.request.get(self.sent..).filter(|rest| !rest.is_empty()) {
+        while let Some(rest) = self
+            .request
+            .get(self.sent..)
+            .filter(|rest| !rest.is_empty())
+        {
             match self.stream.write(rest) {
                 Ok(0) => return Err(ErrorKind::WriteZero.into()),
                 Ok(sent) => self.sent += sent,
@@ -87,7 +91,8 @@ impl Connection {
             self.answer.resize(have + CHUNK, 0);
             let room = self.answer.get_mut(have..).unwrap_or_default();
             let read = self.stream.read(room);
-            self.answer.truncate(have + read.as_ref().copied().unwrap_or(0));
+            self.answer
+                .truncate(have + read.as_ref().copied().unwrap_or(0));
             match read {
                 Ok(0) => return Progress::Closed,
                 Ok(_) => {
@@ -115,7 +120,9 @@ fn complete(answer: &[u8]) -> Option<u16> {
     let status = std::str::from_utf8(head.get(9..12)?).ok()?.parse().ok()?;
     let mut length = None;
     for line in head.split(|byte| *byte == b'\n') {
-        let Some(colon) = memchr::memchr(b':', line) else { continue };
+        let Some(colon) = memchr::memchr(b':', line) else {
+            continue;
+        };
         let (name, value) = line.split_at(colon);
         if name.eq_ignore_ascii_case(b"content-length") {
             let value = std::str::from_utf8(value.get(1..)?).ok()?;
@@ -138,8 +145,14 @@ mod tests {
             ("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n{}", None),
             ("HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n", Some(503)),
             ("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n", None),
-            ("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n", Some(200)),
-            ("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\n{}\r\n", None),
+            (
+                "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
+                Some(200),
+            ),
+            (
+                "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\n{}\r\n",
+                None,
+            ),
         ] {
             assert_eq!(complete(answer.as_bytes()), status, "{answer}");
         }

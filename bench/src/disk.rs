@@ -13,7 +13,10 @@ use crate::histogram::Histogram;
 /// Appends `bytes` and syncs (`fdatasync`), over and over.
 pub fn run(folder: &Path, bytes: usize, time: Duration) -> Result<Value> {
     let path = folder.join(format!("append-{}", std::process::id()));
-    let mut file = OpenOptions::new().create_new(true).append(true).open(&path)?;
+    let mut file = OpenOptions::new()
+        .create_new(true)
+        .append(true)
+        .open(&path)?;
     let record = vec![b'x'; bytes];
     let mut latencies = Histogram::default();
     let begin = Instant::now();

@@ -55,8 +55,12 @@ async fn fill(folder: &Path, agent_secret: &str, count: u64, order: Order) -> Re
     let keys = Arc::new(std::sync::Mutex::new(Keys::new(order)));
     let mut tasks = tokio::task::JoinSet::new();
     for _ in 0..AT_ONCE {
-        let (gateway, bodies, taken, keys) =
-            (Arc::clone(&gateway), Arc::clone(&bodies), Arc::clone(&taken), Arc::clone(&keys));
+        let (gateway, bodies, taken, keys) = (
+            Arc::clone(&gateway),
+            Arc::clone(&bodies),
+            Arc::clone(&taken),
+            Arc::clone(&keys),
+        );
         let secret = agent_secret.to_owned();
         tasks.spawn(async move {
             loop {
@@ -64,11 +68,15 @@ async fn fill(folder: &Path, agent_secret: &str, count: u64, order: Order) -> Re
                 if number >= count {
                     return anyhow::Ok(());
                 }
-                let body = bodies.get(number as usize % bodies.len()).context("a body")?;
+                let body = bodies
+                    .get(number as usize % bodies.len())
+                    .context("a body")?;
                 let draft = ToolCallDraft::from_body(body.clone())
                     .map_err(|faults| anyhow::anyhow!("the body is refused: {faults:?}"))?;
                 let mut key = [0; 36];
-                keys.lock().map_err(|_| anyhow::anyhow!("a task panicked"))?.write(&mut key);
+                keys.lock()
+                    .map_err(|_| anyhow::anyhow!("a task panicked"))?
+                    .write(&mut key);
                 let intake = Intake {
                     instance_id: draft.instance_id.clone().context("an instance")?,
                     draft,

@@ -20,7 +20,13 @@ pub struct Histogram {
 
 impl Default for Histogram {
     fn default() -> Self {
-        Self { counts: vec![0; SLOTS], total: 0, sum: 0, min: u64::MAX, max: 0 }
+        Self {
+            counts: vec![0; SLOTS],
+            total: 0,
+            sum: 0,
+            min: u64::MAX,
+            max: 0,
+        }
     }
 }
 
@@ -103,7 +109,10 @@ mod tests {
         for value in (0..64).flat_map(|bit| [1_u64 << bit, (1 << bit) + 1, (1 << bit) - 1]) {
             let upper = upper(slot(value));
             assert!(upper >= value, "{value}");
-            assert!(u128::from(upper) * 100 <= u128::from(value) * 101, "{value} {upper}");
+            assert!(
+                u128::from(upper) * 100 <= u128::from(value) * 101,
+                "{value} {upper}"
+            );
         }
         assert_eq!(upper(slot(u64::MAX)), u64::MAX);
     }

@@ -31,7 +31,10 @@ pub enum Way {
     Evaluate,
 }
 
-const MIX: Mix = Mix { rules: 100, candidates: 50 };
+const MIX: Mix = Mix {
+    rules: 100,
+    candidates: 50,
+};
 const REQUEST: &str = "hot-path";
 
 /// Does it `count` times, in a folder that is made for it.
@@ -41,7 +44,9 @@ pub fn run(what: Way, count: usize, folder: &Path) -> Result<()> {
         Way::Evaluate => return evaluate(count),
         Way::Deny | Way::Allow | Way::Ask | Way::Simulate => {}
     }
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     runtime.block_on(async {
         let installation = Installation::open(InstallationOptions {
             folder: folder.to_owned(),
@@ -59,18 +64,30 @@ pub fn run(what: Way, count: usize, folder: &Path) -> Result<()> {
             _ => Outcome::Deny,
         };
         // As many bodies and keys whatever `count` is, so that they cost the same.
-        let bodies: Vec<String> =
-            (0..2000).map(|number| body(outcome, number, 0, false).to_string()).collect();
-        let keys: Vec<String> =
-            (0..2000).map(|number| format!("019a0000-0000-7000-8000-{number:012}")).collect();
+        let bodies: Vec<String> = (0..2000)
+            .map(|number| body(outcome, number, 0, false).to_string())
+            .collect();
+        let keys: Vec<String> = (0..2000)
+            .map(|number| format!("019a0000-0000-7000-8000-{number:012}"))
+            .collect();
         anyhow::ensure!(count <= bodies.len(), "at most {} times", bodies.len());
         for (body, key) in bodies.iter().zip(&keys).take(count) {
             let caller = gateway.authenticate_agent(&secret)?;
             let body = relynt_json::parse(body.as_bytes())?;
             if what == Way::Simulate {
-                let draft = ToolCallDraft::from_simulation(body).map_err(|faults| anyhow!("{faults:?}"))?;
-                let question = Simulation { draft, version: None, rules: None, agent: None };
-                black_box(gateway.simulate(&Principal::Agent(caller), question).await?);
+                let draft =
+                    ToolCallDraft::from_simulation(body).map_err(|faults| anyhow!("{faults:?}"))?;
+                let question = Simulation {
+                    draft,
+                    version: None,
+                    rules: None,
+                    agent: None,
+                };
+                black_box(
+                    gateway
+                        .simulate(&Principal::Agent(caller), question)
+                        .await?,
+                );
                 continue;
             }
             let draft = ToolCallDraft::from_body(body).map_err(|faults| anyhow!("{faults:?}"))?;
@@ -89,20 +106,38 @@ pub fn run(what: Way, count: usize, folder: &Path) -> Result<()> {
 
 /// An organization with an agent and the sample policy; the agent's secret.
 async fn prepare(gateway: &Gateway) -> Result<String> {
-    let created = gateway.create_organization("Bench", "owner@example.com").await?;
+    let created = gateway
+        .create_organization("Bench", "owner@example.com")
+        .await?;
     let person = || gateway.authenticate_person(&created.access_token);
-    let draft = AgentDraft { name: "bench".to_owned(), ..AgentDraft::default() };
-    let agent = gateway.create_agent(&person()?, draft, REQUEST).await?.agent.id;
+    let draft = AgentDraft {
+        name: "bench".to_owned(),
+        ..AgentDraft::default()
+    };
+    let agent = gateway
+        .create_agent(&person()?, draft, REQUEST)
+        .await?
+        .agent
+        .id;
     let rules = relynt_json::parse(rules(MIX).to_string().as_bytes())?;
-    let version = gateway.create_policy(&person()?, &rules, None, REQUEST).await?.row.version;
-    gateway.activate_policy(&person()?, version, None, true, REQUEST).await?;
-    let rotated = gateway.rotate(&person()?, agent, Rotation::default(), REQUEST).await?;
+    let version = gateway
+        .create_policy(&person()?, &rules, None, REQUEST)
+        .await?
+        .row
+        .version;
+    gateway
+        .activate_policy(&person()?, version, None, true, REQUEST)
+        .await?;
+    let rotated = gateway
+        .rotate(&person()?, agent, Rotation::default(), REQUEST)
+        .await?;
     Ok(rotated.agent_secret.to_string())
 }
 
 fn parse(count: usize) -> Result<()> {
-    let bodies: Vec<String> =
-        (0..2000).map(|number| body(Outcome::Deny, number, 0, false).to_string()).collect();
+    let bodies: Vec<String> = (0..2000)
+        .map(|number| body(Outcome::Deny, number, 0, false).to_string())
+        .collect();
     for body in bodies.iter().cycle().take(count) {
         black_box(relynt_json::parse(black_box(body.as_bytes()))?);
     }
@@ -110,10 +145,17 @@ fn parse(count: usize) -> Result<()> {
 }
 
 fn evaluate(count: usize) -> Result<()> {
-    let policy = crate::evaluate::policy(Mix { rules: 10_000, candidates: 50 })?;
+    let policy = crate::evaluate::policy(Mix {
+        rules: 10_000,
+        candidates: 50,
+    })?;
     let bodies = crate::evaluate::bodies(Outcome::Deny, 2000)?;
     for body in bodies.iter().cycle().take(count) {
-        let text = |name| body.get(name).and_then(relynt_json::Value::as_str).unwrap_or_default();
+        let text = |name| {
+            body.get(name)
+                .and_then(relynt_json::Value::as_str)
+                .unwrap_or_default()
+        };
         black_box(policy.evaluate(&relynt_policy::Request {
             action: text("action"),
             resource: text("resource"),

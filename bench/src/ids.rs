@@ -14,7 +14,9 @@ impl Chance {
 
     /// Chance that differs from one start to the next.
     pub fn fresh() -> Self {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
         Self(now.as_nanos() as u64 ^ (u64::from(std::process::id()) << 40))
     }
 
@@ -49,7 +51,12 @@ pub struct Keys {
 impl Keys {
     /// Keys in this order.
     pub fn new(order: Order) -> Self {
-        Self { order, chance: Chance::fresh(), millis: 0, within: 0 }
+        Self {
+            order,
+            chance: Chance::fresh(),
+            millis: 0,
+            within: 0,
+        }
     }
 
     /// The next key's 16 bytes.
@@ -61,7 +68,9 @@ impl Keys {
         let head = match self.order {
             Order::Random => (high & !0xf000) | 0x4000,
             Order::Ordered => {
-                let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+                let now = SystemTime::now()
+                    .duration_since(UNIX_EPOCH)
+                    .unwrap_or_default();
                 let now = now.as_millis() as u64;
                 if now > self.millis {
                     (self.millis, self.within) = (now, 0);

@@ -141,7 +141,10 @@ struct MixArguments {
 
 impl MixArguments {
     fn mix(&self) -> Mix {
-        Mix { rules: self.rules, candidates: self.candidates }
+        Mix {
+            rules: self.rules,
+            candidates: self.candidates,
+        }
     }
 }
 
@@ -194,7 +197,12 @@ impl Requests {
 fn main() -> Result<()> {
     let seconds = Duration::from_secs_f64;
     match Command::parse() {
-        Command::Closed { requests, seconds: time, warm_up, count } => {
+        Command::Closed {
+            requests,
+            seconds: time,
+            warm_up,
+            count,
+        } => {
             let plan = closed::Plan {
                 address: requests.address,
                 connections: requests.connections,
@@ -204,7 +212,12 @@ fn main() -> Result<()> {
             };
             println!("{}", closed::run(&plan, &mut requests.templates()?)?.json());
         }
-        Command::Open { requests, rate, seconds: time, tail } => {
+        Command::Open {
+            requests,
+            rate,
+            seconds: time,
+            tail,
+        } => {
             let plan = open::Plan {
                 address: requests.address,
                 connections: requests.connections,
@@ -214,18 +227,40 @@ fn main() -> Result<()> {
             };
             println!("{}", open::run(&plan, &mut requests.templates()?)?);
         }
-        Command::Waiters { requests, seconds: time } => {
+        Command::Waiters {
+            requests,
+            seconds: time,
+        } => {
             let mut templates = requests.templates()?;
-            let done = waiters::run(requests.address, requests.connections, seconds(time), &mut templates)?;
+            let done = waiters::run(
+                requests.address,
+                requests.connections,
+                seconds(time),
+                &mut templates,
+            )?;
             println!("{done}");
         }
-        Command::Serve { answer, workers, port } => servers::serve(answer, workers, port)?,
-        Command::Disk { folder, bytes, seconds: time } => {
+        Command::Serve {
+            answer,
+            workers,
+            port,
+        } => servers::serve(answer, workers, port)?,
+        Command::Disk {
+            folder,
+            bytes,
+            seconds: time,
+        } => {
             println!("{}", disk::run(&folder, bytes, seconds(time))?);
         }
         Command::Rules(mix) => println!("{}", sample::rules(mix.mix())),
         Command::CerbosPolicy(mix) => println!("{}", sample::cerbos_policy(mix.mix())),
-        Command::Bodies { outcome, count, padding, unique, cerbos } => {
+        Command::Bodies {
+            outcome,
+            count,
+            padding,
+            unique,
+            cerbos,
+        } => {
             for number in 0..count {
                 let body = if cerbos {
                     sample::cerbos_body(number)
@@ -241,7 +276,11 @@ fn main() -> Result<()> {
                 println!("{}", uuid::Uuid::from_bytes(keys.next_bytes()));
             }
         }
-        Command::Fill { folder, count, order } => {
+        Command::Fill {
+            folder,
+            count,
+            order,
+        } => {
             let mut secret = String::new();
             std::io::stdin().read_line(&mut secret)?;
             println!("{}", fill::run(&folder, secret.trim(), count, order)?);

@@ -61,7 +61,8 @@ pub fn run(plan: &Plan, templates: &mut Templates) -> Result<Value> {
     let mut connections = Vec::with_capacity(plan.connections);
     for number in 0..plan.connections {
         let connection = Connection::open(plan.address, Token(number), poll.registry());
-        connections.push(connection.with_context(|| format!("connection {number} to {}", plan.address))?);
+        connections
+            .push(connection.with_context(|| format!("connection {number} to {}", plan.address))?);
     }
     let mut run = Run {
         plan,
@@ -99,7 +100,9 @@ pub fn run(plan: &Plan, templates: &mut Templates) -> Result<Value> {
         poll.poll(&mut events, Some(Duration::from_millis(1)))?;
         for event in &events {
             let number = event.token().0;
-            let Some(connection) = connections.get_mut(number) else { continue };
+            let Some(connection) = connections.get_mut(number) else {
+                continue;
+            };
             let mut closed = event.is_writable() && connection.go_on().is_err();
             if event.is_readable() && !closed {
                 match connection.read() {
@@ -125,7 +128,9 @@ impl Run<'_> {
     fn send(&mut self, connections: &mut [Connection], poll: &Poll) -> Result<()> {
         while let Some(due) = self.waiting.front().copied() {
             let Some(number) = self.idle.pop() else { break };
-            let Some(connection) = connections.get_mut(number) else { break };
+            let Some(connection) = connections.get_mut(number) else {
+                break;
+            };
             self.waiting.pop_front();
             self.templates.write(&mut connection.request);
             if connection.start(due).is_err() {
@@ -137,7 +142,10 @@ impl Run<'_> {
 
     fn reopen(&mut self, number: usize, connection: &mut Connection, poll: &Poll) -> Result<()> {
         self.broken += 1;
-        anyhow::ensure!(self.broken < 100_000, "the server keeps closing connections");
+        anyhow::ensure!(
+            self.broken < 100_000,
+            "the server keeps closing connections"
+        );
         *connection = Connection::open(self.plan.address, Token(number), poll.registry())?;
         if !self.idle.contains(&number) {
             self.idle.push(number);
@@ -153,7 +161,9 @@ impl Run<'_> {
             self.seconds.resize(second + 1, Second::default());
         }
         *self.statuses.entry(status).or_default() += 1;
-        let Some(second) = self.seconds.get_mut(second) else { return };
+        let Some(second) = self.seconds.get_mut(second) else {
+            return;
+        };
         if status == 200 {
             self.accepted.record(taken);
             second.accepted.record(taken);

@@ -37,11 +37,12 @@ pub const UNIQUE: &str = "@@@@@@@@@@@@";
 /// One of the payloads: with `padding` 0 a body has about 300 bytes.
 pub fn payload(number: usize, padding: usize, unique: bool) -> Value {
     let previous = 1000 + (number * 37) % 90_000;
+    let stage = ["qualified", "proposal", "negotiation"].get(number % 3);
     let mut payload = json!({
         "amount": previous + number % 900,
         "previous_amount": previous,
         "currency": "EUR",
-        "stage": ["qualified", "proposal", "negotiation"].get(number % 3),
+        "stage": stage,
         "close_date": format!("2026-{:02}-{:02}", 1 + number % 12, 1 + number % 28),
         "note": format!("call {} went well, the customer asks for {} seats", number, 5 + number % 40),
         "reference": if unique { UNIQUE.to_owned() } else { format!("{:012}", number * 7919) },
@@ -97,8 +98,14 @@ impl Mix {
             (candidates * 3 / 10).min(prefix),
             (candidates / 10).min(star.saturating_sub(1)),
         );
-        let of_exact = candidates.saturating_sub(of_prefix + of_star + 1).min(exact.saturating_sub(4));
-        [(exact.saturating_sub(4), of_exact), (prefix, of_prefix), (star.saturating_sub(1), of_star)]
+        let of_exact = candidates
+            .saturating_sub(of_prefix + of_star + 1)
+            .min(exact.saturating_sub(4));
+        [
+            (exact.saturating_sub(4), of_exact),
+            (prefix, of_prefix),
+            (star.saturating_sub(1), of_star),
+        ]
     }
 }
 
@@ -109,17 +116,29 @@ pub fn rules(mix: Mix) -> Value {
     for number in 0..exact.0.max(prefix.0).max(star.0) {
         if number < exact.0 {
             let reached = number < exact.1;
-            let action = if reached { "update_deal".to_owned() } else { format!("action_{number}") };
+            let action = if reached {
+                "update_deal".to_owned()
+            } else {
+                format!("action_{number}")
+            };
             rules.push(asking(&action, "crm:*", number));
         }
         if number < prefix.0 {
             let reached = number < prefix.1;
-            let action = if reached { "update_*".to_owned() } else { format!("group_{number}_*") };
+            let action = if reached {
+                "update_*".to_owned()
+            } else {
+                format!("group_{number}_*")
+            };
             rules.push(asking(&action, "crm:*", number));
         }
         if number < star.0 {
             let reached = number < star.1;
-            let resource = if reached { "crm:*".to_owned() } else { format!("erp_{number}:*") };
+            let resource = if reached {
+                "crm:*".to_owned()
+            } else {
+                format!("erp_{number}:*")
+            };
             rules.push(asking("*", &resource, number));
         }
     }
@@ -149,7 +168,10 @@ fn asking(action: &str, resource: &str, number: usize) -> Value {
         conditions.insert("require_approval_if_stage".to_owned(), stages);
     }
     if number.is_multiple_of(3) {
-        conditions.insert("deny_fields".to_owned(), json!(["iban", format!("secret_{number}")]));
+        conditions.insert(
+            "deny_fields".to_owned(),
+            json!(["iban", format!("secret_{number}")]),
+        );
     }
     json!({
         "action": action,
@@ -169,7 +191,9 @@ pub fn cerbos_policy(mix: Mix) -> Value {
             "R.attr.amount - R.attr.previous_amount > {}", 1_000_000 + number
         ) })];
         if number.is_multiple_of(2) {
-            all.push(json!({ "expr": format!("R.attr.stage in [\"closed_won\", \"closed_{number}\"]") }));
+            all.push(
+                json!({ "expr": format!("R.attr.stage in [\"closed_won\", \"closed_{number}\"]") }),
+            );
         }
         if number.is_multiple_of(3) {
             all.push(json!({ "expr": format!("has(R.attr.iban) || has(R.attr.secret_{number})") }));
@@ -183,11 +207,25 @@ pub fn cerbos_policy(mix: Mix) -> Value {
     };
     for number in 0..exact.0 {
         let reached = number < exact.1;
-        add(if reached { "update_deal".to_owned() } else { format!("action_{number}") }, number);
+        add(
+            if reached {
+                "update_deal".to_owned()
+            } else {
+                format!("action_{number}")
+            },
+            number,
+        );
     }
     for number in 0..prefix.0 {
         let reached = number < prefix.1;
-        add(if reached { "update_*".to_owned() } else { format!("group_{number}_*") }, number);
+        add(
+            if reached {
+                "update_*".to_owned()
+            } else {
+                format!("group_{number}_*")
+            },
+            number,
+        );
     }
     // A `*` of the other resources is another resource's policy there: it is not in this one.
     for number in 0..star.1 {
@@ -211,14 +249,34 @@ mod tests {
 
     #[test]
     fn the_policy_has_the_mix_and_each_resource_its_outcome() {
-        for (mix, verdicts) in [(Mix { rules: 100, candidates: 50 }, 49), (Mix { rules: 10, candidates: 5 }, 2)] {
+        for (mix, verdicts) in [
+            (
+                Mix {
+                    rules: 100,
+                    candidates: 50,
+                },
+                49,
+            ),
+            (
+                Mix {
+                    rules: 10,
+                    candidates: 5,
+                },
+                2,
+            ),
+        ] {
             let rules = rules(mix);
             let list = rules.as_array().unwrap();
             let count = |of: &dyn Fn(&str) -> bool| {
-                list.iter().filter(|rule| of(rule["action"].as_str().unwrap())).count()
+                list.iter()
+                    .filter(|rule| of(rule["action"].as_str().unwrap()))
+                    .count()
             };
             assert_eq!(count(&|action| !action.ends_with('*')), mix.rules * 6 / 10);
-            assert_eq!(count(&|action| action.len() > 1 && action.ends_with('*')), mix.rules * 3 / 10);
+            assert_eq!(
+                count(&|action| action.len() > 1 && action.ends_with('*')),
+                mix.rules * 3 / 10
+            );
             assert_eq!(count(&|action| action == "*"), mix.rules / 10);
             let policy = Policy::parse(&parsed(&rules), &|_| false).unwrap();
             for (outcome, verdict) in [

@@ -38,9 +38,14 @@ pub fn serve(answer: Answer, workers: usize, port: u16) -> Result<()> {
         .build()?;
     runtime.block_on(async move {
         let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], port))).await?;
-        println!("{}", json!({ "address": listener.local_addr()?.to_string() }));
+        println!(
+            "{}",
+            json!({ "address": listener.local_addr()?.to_string() })
+        );
         loop {
-            let Ok((stream, _)) = listener.accept().await else { continue };
+            let Ok((stream, _)) = listener.accept().await else {
+                continue;
+            };
             drop(stream.set_nodelay(true));
             tokio::spawn(async move {
                 let service = service_fn(move |request| handle(answer, request));
@@ -56,7 +61,10 @@ pub fn serve(answer: Answer, workers: usize, port: u16) -> Result<()> {
     })
 }
 
-async fn handle(answer: Answer, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+async fn handle(
+    answer: Answer,
+    request: Request<Incoming>,
+) -> Result<Response<Full<Bytes>>, Infallible> {
     let body = match request.into_body().collect().await {
         Ok(body) => body.to_bytes(),
         Err(_) => Bytes::new(),
@@ -64,9 +72,13 @@ async fn handle(answer: Answer, request: Request<Incoming>) -> Result<Response<F
     let body = match answer {
         Answer::Echo => body,
         Answer::Denied => Bytes::from_static(DENIED.as_bytes()),
-        Answer::Target => Bytes::from_static(br#"{"id":"123","stage":"negotiation","updated":true}"#),
+        Answer::Target => {
+            Bytes::from_static(br#"{"id":"123","stage":"negotiation","updated":true}"#)
+        }
     };
     let mut response = Response::new(Full::new(body));
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     Ok(response)
 }

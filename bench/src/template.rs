@@ -41,7 +41,12 @@ pub struct Common<'a> {
 
 impl Templates {
     /// Requests with these bodies; one without a body if there are none.
-    pub fn new(common: &Common<'_>, bodies: &[String], listed: Option<Vec<String>>, keys: Keys) -> Result<Self> {
+    pub fn new(
+        common: &Common<'_>,
+        bodies: &[String],
+        listed: Option<Vec<String>>,
+        keys: Keys,
+    ) -> Result<Self> {
         let mut all = Vec::with_capacity(bodies.len().max(1));
         for body in bodies {
             all.push(Template::new(common, Some(body))?);
@@ -50,13 +55,25 @@ impl Templates {
             all.push(Template::new(common, None)?);
         }
         if let Some(listed) = &listed {
-            anyhow::ensure!(listed.len() >= all.len(), "there are fewer keys than bodies");
-            anyhow::ensure!(listed.iter().all(|key| key.len() == KEY.len()), "a key is no UUID");
+            anyhow::ensure!(
+                listed.len() >= all.len(),
+                "there are fewer keys than bodies"
+            );
+            anyhow::ensure!(
+                listed.iter().all(|key| key.len() == KEY.len()),
+                "a key is no UUID"
+            );
         }
         let start = Keys::new(crate::ids::Order::Ordered).next_bytes();
         let unique = u64::from_be_bytes(*start.first_chunk().context("16 bytes")?) >> 16;
         // Begins at the present time, so that two runs do not repeat each other's payloads.
-        Ok(Self { all, listed, keys, next: 0, unique: (unique % 100_000_000) * 10_000 })
+        Ok(Self {
+            all,
+            listed,
+            keys,
+            next: 0,
+            unique: (unique % 100_000_000) * 10_000,
+        })
     }
 
     /// Puts the next request into `out`.
@@ -65,15 +82,23 @@ impl Templates {
         // A stride without a common factor: neighbours in time are no neighbours in the list.
         let at = self.next.wrapping_mul(7919) % self.all.len();
         self.next = self.next.wrapping_add(1);
-        let Some(template) = self.all.get(at) else { return };
+        let Some(template) = self.all.get(at) else {
+            return;
+        };
         out.extend_from_slice(&template.bytes);
-        if let Some(place) = template.key_at.and_then(|at| out.get_mut(at..at + KEY.len())) {
+        if let Some(place) = template
+            .key_at
+            .and_then(|at| out.get_mut(at..at + KEY.len()))
+        {
             match self.listed.as_ref().and_then(|keys| keys.get(at)) {
                 Some(key) => place.copy_from_slice(key.as_bytes()),
                 None => self.keys.write(place),
             }
         }
-        if let Some(place) = template.unique_at.and_then(|at| out.get_mut(at..at + UNIQUE.len())) {
+        if let Some(place) = template
+            .unique_at
+            .and_then(|at| out.get_mut(at..at + UNIQUE.len()))
+        {
             self.unique += 1;
             let mut left = self.unique;
             for digit in place.iter_mut().rev() {
@@ -86,9 +111,15 @@ impl Templates {
 
 impl Template {
     fn new(common: &Common<'_>, body: Option<&String>) -> Result<Self> {
-        let mut bytes = format!("{} {} HTTP/1.1\r\nhost: 127.0.0.1\r\n", common.method, common.path);
+        let mut bytes = format!(
+            "{} {} HTTP/1.1\r\nhost: 127.0.0.1\r\n",
+            common.method, common.path
+        );
         for header in common.headers {
-            anyhow::ensure!(header.contains(": ") && !header.contains(['\r', '\n']), "a header is not `name: value`");
+            anyhow::ensure!(
+                header.contains(": ") && !header.contains(['\r', '\n']),
+                "a header is not `name: value`"
+            );
             bytes.push_str(header);
             bytes.push_str("\r\n");
         }
@@ -98,7 +129,10 @@ impl Template {
             bytes.push_str("\r\n");
         }
         if let Some(body) = body {
-            bytes.push_str(&format!("content-type: application/json\r\ncontent-length: {}\r\n\r\n", body.len()));
+            bytes.push_str(&format!(
+                "content-type: application/json\r\ncontent-length: {}\r\n\r\n",
+                body.len()
+            ));
             bytes.push_str(body);
         } else {
             bytes.push_str("\r\n");
@@ -119,14 +153,22 @@ mod tests {
 
     #[test]
     fn no_two_requests_have_the_same_key_or_payload() {
-        let common = Common { method: "POST", path: "/x", headers: &["a: b".to_owned()], keyed: true };
+        let common = Common {
+            method: "POST",
+            path: "/x",
+            headers: &["a: b".to_owned()],
+            keyed: true,
+        };
         let bodies = [r#"{"u":"@@@@@@@@@@@@"}"#.to_owned()];
-        let mut templates = Templates::new(&common, &bodies, None, Keys::new(Order::Ordered)).unwrap();
+        let mut templates =
+            Templates::new(&common, &bodies, None, Keys::new(Order::Ordered)).unwrap();
         let (mut first, mut second) = (Vec::new(), Vec::new());
         templates.write(&mut first);
         templates.write(&mut second);
         let text = String::from_utf8(first.clone()).unwrap();
-        assert!(text.starts_with("POST /x HTTP/1.1\r\nhost: 127.0.0.1\r\na: b\r\nidempotency-key: 0"));
+        assert!(
+            text.starts_with("POST /x HTTP/1.1\r\nhost: 127.0.0.1\r\na: b\r\nidempotency-key: 0")
+        );
         assert!(text.contains("content-length: 20\r\n\r\n{\"u\":\""));
         assert!(!text.contains('@') && !text.contains("kkkk"));
         assert_ne!(first, second);

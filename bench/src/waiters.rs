@@ -14,13 +14,19 @@ use crate::template::Templates;
 
 /// Lets `connections` callers wait until each is answered or the time is up. Prints `ready` once
 /// all have asked.
-pub fn run(address: SocketAddr, connections: usize, most: Duration, templates: &mut Templates) -> Result<Value> {
+pub fn run(
+    address: SocketAddr,
+    connections: usize,
+    most: Duration,
+    templates: &mut Templates,
+) -> Result<Value> {
     let mut poll = Poll::new()?;
     let mut events = Events::with_capacity(4096);
     let mut waiting = Vec::with_capacity(connections);
     for number in 0..connections {
         let connection = Connection::open(address, Token(number), poll.registry());
-        let mut connection = connection.with_context(|| format!("connection {number} to {address}"))?;
+        let mut connection =
+            connection.with_context(|| format!("connection {number} to {address}"))?;
         templates.write(&mut connection.request);
         connection.start(Instant::now())?;
         waiting.push(connection);
@@ -35,7 +41,9 @@ pub fn run(address: SocketAddr, connections: usize, most: Duration, templates: &
     while answered + closed < connections && Instant::now() < end {
         poll.poll(&mut events, Some(Duration::from_millis(50)))?;
         for event in &events {
-            let Some(connection) = waiting.get_mut(event.token().0) else { continue };
+            let Some(connection) = waiting.get_mut(event.token().0) else {
+                continue;
+            };
             if event.is_writable() && connection.go_on().is_err() {
                 closed += 1;
             } else if event.is_readable() {

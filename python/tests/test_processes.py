@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import threading
 import time
@@ -120,7 +121,24 @@ def test_ctrl_c_ends_a_call_at_once(fake: FakeGateway, python: str, call: str) -
     assert finish(child) == "interrupted\nallow\n"
 
 
-def test_ctrl_c_ends_a_retry_wait_and_a_connect(fake: FakeGateway, python: str) -> None:
+def test_ctrl_c_ends_a_tls_handshake(python: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"https://127.0.0.1:{silent.getsockname()[1]}"
+        child = start(python, url, INTERRUPTED.format(call='client.request_action("a", "r")'))
+        connection, _ = silent.accept()
+        with connection:
+            assert connection.recv(1)
+            sent = time.monotonic()
+            child.send_signal(signal.SIGINT)
+            while connection.recv(65536):
+                pass
+            assert time.monotonic() - sent < 1
+        child.kill()
+        output, _ = child.communicate()
+    assert output == ""
+
+
+def test_ctrl_c_ends_a_retry_wait(fake: FakeGateway, python: str) -> None:
     from fake_gateway import problem
 
     fake.say(problem(503, "unavailable", headers={"Retry-After": "15"}))

@@ -62,7 +62,7 @@ def test_server_without_tls_is_not_spoken_to_in_clear(
 ) -> None:
     with FakeGateway() as fake:
         url = fake.url.replace("http:", "https:")
-        client = RelyntClient(url, SECRET, max_retries=0, timeout_s=5)
+        client = RelyntClient(url, SECRET, max_retries=0, timeout_s=0.5)
         with pytest.raises(NetworkError):
             caller.request(client)
         assert fake.requests == []

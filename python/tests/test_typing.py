@@ -50,10 +50,11 @@ def test_everything_public_is_documented() -> None:
 
 def test_documented_fields_are_the_fields() -> None:
     for kind in (ActionResult, ApprovalResult, Fault, Verification):
+        attributes = inspect.cleandoc(kind.__doc__ or "").split("Attributes:\n")[1]
         documented = [
             line.strip().split(":")[0]
-            for line in (kind.__doc__ or "").split("Attributes:")[1].splitlines()
-            if line.startswith(" " * 8) and not line.startswith(" " * 9)
+            for line in attributes.splitlines()
+            if line.startswith(" " * 4) and not line.startswith(" " * 5)
         ]
         assert documented == list(kind.__dataclass_fields__)
 

@@ -17,7 +17,11 @@ struct Arguments {
 }
 
 fn main() -> Result<()> {
-    let Arguments { what, count, folder } = Arguments::parse();
+    let Arguments {
+        what,
+        count,
+        folder,
+    } = Arguments::parse();
     let done = run(what, count, &folder);
     if folder.exists() {
         std::fs::remove_dir_all(&folder)?;

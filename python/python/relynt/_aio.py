@@ -9,6 +9,8 @@ from ._native import Completions, Task
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ._native import _Answered
 
 _bridges: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Bridge]
@@ -42,17 +44,13 @@ class Bridge:
         except (NotImplementedError, ValueError, OSError):
             self._watch_aside(loop)
 
-    def expect(self) -> tuple[int, asyncio.Future[_Answered]]:
-        """A token for a call, and the future of its outcome."""
+    async def outcome(self, submit: Callable[[Completions, int], Task]) -> _Answered:
+        """Starts a call and waits for it; whatever ends the wait early aborts it."""
         self._next += 1
-        future = asyncio.get_running_loop().create_future()
-        self._futures[self._next] = future
-        return self._next, future
-
-    async def outcome(
-        self, token: int, future: asyncio.Future[_Answered], task: Task
-    ) -> _Answered:
-        """Waits for a call; whatever ends the wait early aborts it."""
+        token = self._next
+        future: asyncio.Future[_Answered] = asyncio.get_running_loop().create_future()
+        task = submit(self.completions, token)
+        self._futures[token] = future
         try:
             return await future
         finally:

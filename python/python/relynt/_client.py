@@ -215,14 +215,10 @@ class RelyntClient:
         instance = core.instance_id if instance_id is None else instance_id
         body = encode_call(action, resource, payload, instance)
         key = _key(idempotency_key)
-        here = bridge()
-        token, future = here.expect()
-        return action_result(
-            await here.outcome(
-                token, future, core.submit_call(here.completions, token, body, key)
-            ),
-            key,
+        answered = await bridge().outcome(
+            lambda completions, token: core.submit_call(completions, token, body, key)
         )
+        return action_result(answered, key)
 
     def poll_approval(
         self, approval_id: str | None, timeout_ms: int = 300_000
@@ -255,14 +251,11 @@ class RelyntClient:
         from ._wire import approval_result
 
         name, patience = _poll(approval_id, timeout_ms)
-        here = bridge()
-        token, future = here.expect()
-        return approval_result(
-            await here.outcome(
-                token, future, self._core.submit_poll(here.completions, token, name, patience)
-            ),
-            name,
+        core = self._core
+        answered = await bridge().outcome(
+            lambda completions, token: core.submit_poll(completions, token, name, patience)
         )
+        return approval_result(answered, name)
 
     def guard(
         self,

@@ -38,7 +38,7 @@ fn creating_sends_what_was_named_and_shows_the_agent() {
             .starts_with("agent        a1\nname         crm-bot\n"),
         "{ended:?}"
     );
-    let sent = r#"POST /v1/agents {"name":"crm-bot","description":null,"tags":["sales","eu"]}"#;
+    let sent = r#"POST /v1/agents {"name":"crm-bot","description":null,"tags":["sales","eu"],"owner":null}"#;
     assert_eq!(stub.lines(), [sent]);
 }
 

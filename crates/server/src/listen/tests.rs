@@ -206,7 +206,7 @@ async fn a_dribbled_preface_of_http2_is_cut_off() {
 #[tokio::test]
 async fn an_idle_connection_is_closed_and_a_used_one_is_kept() {
     let server = start(Limits {
-        idle: Duration::from_millis(300),
+        idle: Duration::from_secs(1),
         head: Duration::from_secs(20),
         ..limits()
     })
