@@ -229,7 +229,7 @@ def other_table(results: Results) -> str:
         one = opened["open"]
         rows.append(f"| open loop: offered | {one['offered_rate']:,.0f}/s for {one['seconds_of_sending']:.0f} s |")
         statuses = ", ".join(f"{status}: {count:,}" for status, count in one["statuses"].items())
-        rows.append(f"| open loop: answers by status | {statuses}; unanswered {one['unanswered']:,} |")
+        rows.append(f"| open loop: answers by status | {statuses}; unanswered {one['unanswered']:,}, never sent {one['never_sent']:,} |")
         if one["refused_latency_us"]:
             rows.append(f"| open loop: p50 / p99 of what was refused | {one['refused_latency_us']['p50'] / 1000:.1f} / {one['refused_latency_us']['p99'] / 1000:.1f} ms |")
         rows.append(f"| open loop: most that waited for one of the generator's connections | {one['most_waiting_for_a_connection']:,} |")

@@ -5,13 +5,25 @@
 
 use std::hint::black_box;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
-use relynt_domain::{IdempotencyKey, ToolCallDraft};
-use relynt_gateway::{AgentDraft, Gateway, Intake, Principal, Rotation, Simulation};
-use relynt_server::{Installation, InstallationOptions};
+use relynt_domain::{
+    ConnectorDefinition, ConnectorRecord, Fault, IdempotencyKey, OrganizationId, Timestamp,
+    ToolCallDraft,
+};
+use relynt_gateway::ports::{Clock, Connector, Connectors, Entropy, EntropyError};
+use relynt_gateway::{
+    AgentDraft, CredentialKey, Gateway, Intake, Parts, Principal, Rotation, Settings, Simulation,
+};
+use relynt_json::Value;
+use relynt_server::{SystemTimer, WireAnswers};
+use relynt_store::{OpenOptions, SqliteStore};
 use zeroize::Zeroizing;
 
+use crate::ids::Chance;
 use crate::sample::{Mix, Outcome, body, rules};
 
 /// What is done again and again.
@@ -48,15 +60,7 @@ pub fn run(what: Way, count: usize, folder: &Path) -> Result<()> {
         .enable_all()
         .build()?;
     runtime.block_on(async {
-        let installation = Installation::open(InstallationOptions {
-            folder: folder.to_owned(),
-            master_key: Zeroizing::new(std::array::from_fn(|at| at as u8)),
-            connector_allow: String::new(),
-            plain_http: true,
-            own_listeners: Vec::new(),
-        })
-        .await?;
-        let gateway = &*installation.gateway;
+        let gateway = &open(folder).await?;
         let secret = prepare(gateway).await?;
         let outcome = match what {
             Way::Allow => Outcome::Allow,
@@ -102,6 +106,70 @@ pub fn run(what: Way, count: usize, folder: &Path) -> Result<()> {
         }
         Ok(())
     })
+}
+
+/// A clock that goes on by a millisecond whenever it is looked at: the same in every run.
+#[derive(Debug, Default)]
+struct Steps(AtomicU64);
+
+impl Clock for Steps {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_unix_millis(1_767_225_600_000 + self.0.fetch_add(1, Ordering::Relaxed))
+    }
+
+    fn uptime(&self) -> Duration {
+        Duration::from_millis(self.0.load(Ordering::Relaxed))
+    }
+}
+
+/// Chance that is the same in every run.
+struct Seeded(Mutex<Chance>);
+
+impl Entropy for Seeded {
+    fn fill(&self, buffer: &mut [u8]) -> Result<(), EntropyError> {
+        let mut chance = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for bytes in buffer.chunks_mut(8) {
+            for (to, from) in bytes.iter_mut().zip(chance.bits().to_le_bytes()) {
+                *to = from;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Nothing is performed here.
+struct NoConnectors;
+
+impl Connectors for NoConnectors {
+    fn check(
+        &self,
+        _: OrganizationId,
+        _: &Value,
+        _: Option<&ConnectorDefinition>,
+    ) -> Result<ConnectorDefinition, Vec<Fault>> {
+        Err(vec![Fault::new("", "there are no connectors here")])
+    }
+
+    fn compile(&self, _: OrganizationId, _: &ConnectorRecord) -> Result<Arc<dyn Connector>, String> {
+        Err("there are no connectors here".to_owned())
+    }
+}
+
+async fn open(folder: &Path) -> Result<Gateway> {
+    let master_key = std::array::from_fn(|at| at as u8);
+    let entropy: Arc<dyn Entropy> = Arc::new(Seeded(Mutex::new(Chance::new(1))));
+    let options = OpenOptions::new(folder, Zeroizing::new(master_key), Arc::clone(&entropy));
+    let parts = Parts {
+        store: SqliteStore::open(options)?,
+        connectors: Arc::new(NoConnectors),
+        clock: Arc::new(Steps::default()),
+        timer: Arc::new(SystemTimer),
+        entropy,
+        answers: Arc::new(WireAnswers),
+        credential_key: CredentialKey::derive(&master_key),
+        settings: Settings::default(),
+    };
+    Ok(Gateway::open(parts, true).await?)
 }
 
 /// An organization with an agent and the sample policy; the agent's secret.

@@ -51,6 +51,7 @@ struct Run<'a> {
     seconds: Vec<Second>,
     broken: u64,
     most_waiting: usize,
+    never_sent: usize,
     sample: String,
 }
 
@@ -76,6 +77,7 @@ pub fn run(plan: &Plan, templates: &mut Templates) -> Result<Value> {
         seconds: Vec::new(),
         broken: 0,
         most_waiting: 0,
+        never_sent: 0,
         sample: String::new(),
     };
     let total = (plan.rate * plan.time.as_secs_f64()) as u64;
@@ -91,10 +93,15 @@ pub fn run(plan: &Plan, templates: &mut Templates) -> Result<Value> {
             run.waiting.push_back(due);
             sent += 1;
         }
+        if now > end {
+            // Nobody comes any more: whoever found no connection has left.
+            run.never_sent += run.waiting.len();
+            run.waiting.clear();
+        }
         run.send(&mut connections, &poll)?;
         run.most_waiting = run.most_waiting.max(run.waiting.len());
         let under_way = plan.connections - run.idle.len();
-        if (sent == total && under_way == 0 && run.waiting.is_empty()) || now > end + plan.tail {
+        if (now > end && under_way == 0) || now > end + plan.tail {
             break;
         }
         poll.poll(&mut events, Some(Duration::from_millis(1)))?;
@@ -119,7 +126,7 @@ pub fn run(plan: &Plan, templates: &mut Templates) -> Result<Value> {
             }
         }
     }
-    let unanswered = plan.connections - run.idle.len() + run.waiting.len();
+    let unanswered = plan.connections - run.idle.len();
     Ok(run.json(sent, unanswered))
 }
 
@@ -188,11 +195,16 @@ impl Run<'_> {
                 })
             })
             .collect();
+        // What was answered while requests came; the tail has no offer to be compared with.
+        let whole = self.plan.time.as_secs() as usize;
+        let meanwhile: u64 =
+            self.seconds.iter().take(whole).map(|second| second.accepted.total()).sum();
         json!({
             "offered_rate": self.plan.rate,
-            "sent": sent,
+            "due": sent,
+            "never_sent": self.never_sent,
             "accepted": self.accepted.total(),
-            "accepted_rate": self.accepted.total() as f64 / self.plan.time.as_secs_f64(),
+            "accepted_rate": meanwhile as f64 / whole.max(1) as f64,
             "accepted_latency_us": self.accepted.figures(),
             "refused_latency_us": self.refused.figures(),
             "statuses": self.statuses,

@@ -372,3 +372,32 @@ def test_dead_thread_leaves_its_connection_to_others(fake: FakeGateway) -> None:
             thread.start()
             thread.join()
     assert fake.connections == 1
+
+
+def test_subinterpreter_is_refused_cleanly(python: str) -> None:
+    code = """
+import importlib
+for name in ("_interpreters", "_xxsubinterpreters"):
+    try:
+        interpreters = importlib.import_module(name)
+        break
+    except ImportError:
+        pass
+inner = interpreters.create()
+script = '''
+try:
+    import relynt
+except ImportError as error:
+    print(error, flush=True)
+'''
+interpreters.run_string(inner, script)
+interpreters.destroy(inner)
+import relynt
+print(relynt.RelyntClient("https://gateway.example", "secret"), flush=True)
+"""
+    child = subprocess.Popen(
+        [python, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    lines = finish(child, 30).splitlines()
+    assert lines[0] == "relynt does not support subinterpreters"
+    assert lines[1].startswith("RelyntClient(")

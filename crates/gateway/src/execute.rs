@@ -9,8 +9,8 @@ use relynt_domain::{
 use relynt_ledger::Receipt;
 
 use crate::ports::{
-    Answer, ClosedOutcome, Closing, Connector, Done, Execution, NewExecution, NewReceipt, Outcome,
-    Permit, PermitRequest, Slot, StoreError,
+    ClosedOutcome, Closing, Connector, Done, Execution, NewExecution, NewReceipt, Outcome, Permit,
+    PermitRequest, Slot, StoreError,
 };
 use crate::receipts::{Columns, hash_text, risk_of, sign};
 use crate::{Gateway, Submitted};
@@ -99,33 +99,12 @@ impl Gateway {
             self.publish(organization, approval).await;
         }
         match closed {
-            ClosedOutcome::Closed => Ok(self.submitted(&receipt, answer, &intent.request_id)),
+            ClosedOutcome::Closed => Ok(self.submitted(&receipt, &answer, &intent.request_id)),
             ClosedOutcome::AlreadyClosed => {
                 self.record_late(organization, intent, &closing, done)
                     .await?;
                 Err(Unsettled::AlreadyClosed)
             }
-        }
-    }
-
-    fn submitted(&self, receipt: &NewReceipt, answer: Answer, request_id: &str) -> Submitted {
-        let body = answer.body.unwrap_or_else(|| {
-            self.answers
-                .render(&crate::ports::AnswerParts {
-                    format: answer.format,
-                    receipt: receipt.signed.record(),
-                    tool_response: None,
-                    tool_response_erased: false,
-                    request_id,
-                })
-                .body
-        });
-        Submitted {
-            http_status: answer.http_status,
-            body,
-            replayed: false,
-            decision: receipt.decision,
-            receipt_id: receipt.id.to_string(),
         }
     }
 

@@ -15,13 +15,16 @@
 )]
 
 mod admin;
+mod answer;
 mod authenticate;
 mod directory;
 mod execute;
+mod plan;
 pub mod ports;
 mod read;
 mod receipts;
 mod recover;
+mod request;
 mod resolve;
 mod running;
 mod signer;

@@ -15,7 +15,7 @@ use crate::ports::{
     Execution, OrganizationRow, Page, PolicyRow, ReceiptFilter, ReceiptPage, StoreError,
     StoredReceipt,
 };
-use crate::submit::parse_request;
+use crate::request::parse_request;
 use crate::{Gateway, Person, Principal};
 
 /// Nothing was read.

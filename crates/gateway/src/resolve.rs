@@ -12,11 +12,12 @@ use relynt_ledger::Receipt;
 
 use crate::directory::{ConnectorEntry, Snapshot};
 use crate::execute::{Carriage, DEADLINE_MARGIN};
+use crate::plan::{callable, evaluate};
 use crate::ports::{
     Connector, EntropyError, NewExecution, Resolution, Resolved, Slot, StoreError, Then,
 };
 use crate::receipts::{approver, of_approval};
-use crate::submit::{callable, evaluate, hashes_of, parse_request};
+use crate::request::{hashes_of, parse_request};
 use crate::{AuthError, Gateway, Person};
 
 const STALE_TRIES: u32 = 3;

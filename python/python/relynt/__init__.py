@@ -15,6 +15,11 @@ from __future__ import annotations
 
 import atexit as _atexit
 
+from ._interpreter import is_main as _is_main
+
+if not _is_main():
+    raise ImportError("relynt does not support subinterpreters")
+
 from . import _native
 from ._client import InsecureTransportWarning, RelyntClient
 from ._errors import (

@@ -1,0 +1,53 @@
+//! How a closed call is answered: the same bytes whenever they are asked for.
+
+use relynt_ledger::Receipt;
+
+use crate::Gateway;
+use crate::ports::{Answer, AnswerParts};
+
+impl Gateway {
+    /// How a closed call is answered, and what of it has to be kept.
+    pub(crate) fn answer(
+        &self,
+        receipt: &Receipt,
+        tool_response: Option<&str>,
+        request_id: &str,
+    ) -> Answer {
+        let format = self.answers.format();
+        let rendered = self.answers.render(&AnswerParts {
+            format,
+            receipt,
+            tool_response,
+            tool_response_erased: false,
+            request_id,
+        });
+        // What its receipt says can be rendered again; the rest is kept, sealed.
+        let keep = rendered.http_status != 200 || tool_response.is_some();
+        Answer {
+            http_status: rendered.http_status,
+            format,
+            body: keep.then_some(rendered.body),
+        }
+    }
+
+    /// The body of an answer: as it was kept, or rendered again from its receipt.
+    pub(crate) fn body_of(
+        &self,
+        receipt: &Receipt,
+        answer: &Answer,
+        erased: bool,
+        request_id: &str,
+    ) -> Vec<u8> {
+        answer.body.clone().unwrap_or_else(|| {
+            self.answers
+                .render(&AnswerParts {
+                    format: answer.format,
+                    receipt,
+                    tool_response: None,
+                    tool_response_erased: erased,
+                    request_id,
+                })
+                .body
+        })
+    }
+}
