@@ -4,7 +4,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help build wheel demo test check advisories fmt bench soak clean
+.PHONY: help build wheel demo test check advisories fmt bench bench-growth bench-instructions soak clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -19,7 +19,7 @@ DENY_VERSION := 0.20.2
 NEXTEST_VERSION := 0.9.151
 
 help: ## This list
-	@sed -nE 's/^([a-z]+):.*## (.*)$$/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
+	@sed -nE 's/^([a-z-]+):.*## (.*)$$/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-25s %s\n", $$1, $$2 }'
 
 # --- building ---------------------------------------------------------------------------------
 
@@ -93,12 +93,21 @@ fmt: $(VENV)/.check ## Format Rust and Python
 	$(BIN)/ruff check --fix --quiet || true
 	$(BIN)/ruff format
 
+# --- measuring --------------------------------------------------------------------------------
+
+bench: ## Every side in one run, at most 15 minutes; writes the tables of docs/performance.md
+	$(PYTHON) bench/run.py
+
+bench-growth: ## How the figures grow with rules, receipts, connections, payloads, waiting callers
+	$(PYTHON) bench/growth.py
+
+bench-instructions: ## Instructions of the hot path under callgrind; fails beyond 3 %
+	cargo build --locked --release -p relynt-bench --bin hot-path
+	$(PYTHON) bench/instructions.py --binary $(CARGO_TARGET_DIR)/release/hot-path
+
 # --- not there yet ----------------------------------------------------------------------------
 
-bench: ## Not there yet: arrives with the performance work; says so and fails
-	@echo "there is no benchmark yet; measured so far: docs/performance.md" >&2; exit 1
-
-soak: ## Not there yet: arrives with the performance work; says so and fails
+soak: ## Not there yet; says so and fails
 	@echo "there is no soak test yet" >&2; exit 1
 
 clean: ## Remove everything that was built

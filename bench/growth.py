@@ -3,8 +3,8 @@
     python3 bench/growth.py [--receipts 1000000] [--only CURVE] [--seconds 2] [--rounds 3]
 
 Curves over rules, receipts stored (filled through the store's own code), connections, payload size
-and waiting long-polls. Prints tables and writes `bench/results/growth-….json`. Ten million receipts
-need some 25 GB of disk and a quarter of an hour.
+and waiting long-polls. Writes `bench/results/growth-….json` and puts the tables into
+`docs/performance.md`. Ten million receipts need some 25 GB of disk and a quarter of an hour.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import report
 from processes import Failed, many_files, memory_mib
 from sides import Hyper, Relynt, Tools
 
@@ -52,12 +53,12 @@ class Growth:
         }
 
     def rules(self) -> Iterator[Point]:
-        """Rules, 5 of which the request has to look at; 10,000 is the most that a policy may have."""
+        """Rules, 4 of which the request has to look at; 10,000 is the most that a policy may have."""
         gateway = Relynt(self.tools, "rules")
         for rules in (10, 100, 1_000, 10_000):
-            made = self.tools.json("rules", "--rules", str(rules), "--candidates", "5")
+            made = self.tools.json("rules", "--rules", str(rules), "--candidates", "4")
             gateway.activate(made)
-            alone = self.tools.json("evaluate", "--rules", str(rules), "--candidates", "5")
+            alone = self.tools.json("evaluate", "--rules", str(rules), "--candidates", "4")
             yield {"rules": rules} | self.measured(gateway) | {"evaluate_ns": round(alone["nanos"])}
         gateway.remove()
 
@@ -69,7 +70,15 @@ class Growth:
             secret, stored, count = began.agent_secret, 0, 10_000
             began.stop()
             while count <= self.options.receipts:
-                filling = ["fill", "--folder", began.folder, "--count", str(count - stored), "--order", order]
+                filling: list[str | Path] = [
+                    "fill",
+                    "--folder",
+                    began.folder,
+                    "--count",
+                    str(count - stored),
+                    "--order",
+                    order,
+                ]
                 filled = self.tools.json(*filling, stdin=secret + "\n")
                 stored = count
                 gateway = Relynt(self.tools, f"receipts-{order}", agent_secret=secret)
@@ -139,13 +148,11 @@ class Growth:
             for name, curve in curves.items():
                 if self.options.only not in (None, name):
                     continue
-                print(f"\n{(curve.__doc__ or name).strip()}\n", flush=True)
+                print(f"{name}: {(curve.__doc__ or '').strip()}", flush=True)
                 found[name] = []
                 for point in curve():
-                    if not found[name]:
-                        print("| " + " | ".join(point) + " |\n" + "| --- " * len(point) + "|")
                     found[name].append(point)
-                    print("| " + " | ".join(f"{value:,}" if isinstance(value, float | int) else value for value in point.values()) + " |", flush=True)
+                    print(json.dumps(point), flush=True)
         finally:
             shutil.rmtree(self.tools.work, ignore_errors=True)
         return found
@@ -158,6 +165,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=2)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--no-build", action="store_true")
+    parser.add_argument("--no-docs", action="store_true", help="leave docs/performance.md as it is")
     options = parser.parse_args()
     if not options.no_build:
         packages = ["-p", "relynt-cli", "-p", "relynt-bench"]
@@ -167,6 +175,9 @@ def main() -> int:
     except Failed as failed:
         print(f"the benchmark failed: {failed}", file=sys.stderr)
         return 1
+    print(report.growth_text(found))
+    if options.only is None and not options.no_docs:
+        report.write_growth(found)
     file = HERE / "results" / time.strftime("growth-%Y%m%d-%H%M%S.json", time.gmtime())
     file.write_text(json.dumps(found, indent=1) + "\n")
     print(f"\nraw figures: {file.relative_to(ROOT)}", file=sys.stderr)

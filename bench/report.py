@@ -11,8 +11,7 @@ from typing import Any
 
 HERE = Path(__file__).resolve().parent
 DOCUMENT = HERE.parent / "docs" / "performance.md"
-BEGIN = "<!-- written by bench/report.py: begin -->"
-END = "<!-- written by bench/report.py: end -->"
+RESULTS = HERE / "results"
 
 Results = dict[str, Any]
 
@@ -96,8 +95,8 @@ def alone(results: Results) -> list[float]:
 
 def evaluations(results: Results) -> list[float]:
     return ratios(
-        values(results, "evaluate, 10000 rules, 5 looked at", "nanos"),
-        values(results, "evaluate, 10 rules, 5 looked at", "nanos"),
+        values(results, "evaluate, 10000 rules, 4 looked at", "nanos"),
+        values(results, "evaluate, 10 rules, 4 looked at", "nanos"),
     )
 
 
@@ -145,34 +144,71 @@ def recovered(results: Results) -> list[float]:
 
 ALLOW = "allow, 64 connections"
 ECHO = "echo, 64 connections"
-FULL = "allow, 64 connections, 1 million receipts"
-PEAK = "peak_mib"
+FULL_RANDOM = "allow, 64 connections, 1 million receipts, random keys"
+CONNECTOR = "allow by a connector, 64 connections"
+SIMULATE = "simulate, 64 connections"
+P99 = ("latency_us", "p99")
+
+
+def cerbos(audit: str) -> Callable[[Results], list[float]]:
+    return against(ALLOW, f"cerbos, audit {audit}, 64 connections")
+
+
+def httpx(kind: str) -> Callable[[Results], list[float]]:
+    return against(f"relynt, {kind}", f"httpx, {kind}")
+
+
+def cpu(results: Results) -> list[float]:
+    return values(results, ALLOW, "cpu_us")
+
+
+def peak(results: Results) -> list[float]:
+    return values(results, ALLOW, "peak_mib")
+
+
+def kept(keys: str) -> Callable[[Results], list[float]]:
+    """What is left of the rate at ten million receipts, from the last curves that went so far."""
+
+    def figure(_: Results) -> list[float]:
+        file = RESULTS / "growth.json"
+        points = json.loads(file.read_text()).get("receipts", []) if file.exists() else []
+        rates = {point["receipts"]: float(point["rate"]) for point in points if point["keys"] == keys}
+        return [rates[10_000_000] / rates[10_000]] if {10_000, 10_000_000} <= set(rates) else []
+
+    return figure
+
+
+MORE, LESS = True, False
 ASKED = [
-    Ask("durable signed decision, 64 connections, against the bare echo", 0.20, 0.30, True, "", against(ALLOW, ECHO)),
-    Ask("the same, 256 connections", 0.23, 0.34, True, "", against("allow, 256 connections", "echo, 256 connections")),
-    Ask("CPU of the gateway a durable call", 65, 46, False, " µs", lambda r: values(r, ALLOW, "cpu_us")),
-    Ask("p99 at 64, ordered keys", 8, 4, False, " ms", millis(ALLOW, "latency_us", "p99")),
-    Ask("p99 at 64, random keys, 1 million receipts", 20, 8, False, " ms", millis(f"{FULL}, random keys", "latency_us", "p99")),
-    Ask("one connection, p50, against echo p50 + raw append and sync p50", 1.8, 1.4, False, " ×", alone),
-    Ask("against Cerbos, audit off", 4, 6, True, " ×", against(ALLOW, "cerbos, audit off, 64 connections")),
-    Ask("against Cerbos, audit to a file", 4.5, 6.5, True, " ×", against(ALLOW, "cerbos, audit file, 64 connections")),
-    Ask("against Cerbos, audit to its local store", 3.5, 5, True, " ×", against(ALLOW, "cerbos, audit local, 64 connections")),
-    Ask("allow executed by a connector, against the echo", 0.10, 0.14, True, "", against("allow by a connector, 64 connections", ECHO)),
-    Ask("simulate, against the echo", 0.50, 0.65, True, "", against("simulate, 64 connections", ECHO)),
-    Ask("evaluate in process, 10,000 rules against 10", 1.5, 1.2, False, " ×", evaluations),
-    Ask("resident memory, idle", 20, 12, False, " MiB", idle),
-    Ask("resident memory, the most at 64 connections", 96, 48, False, " MiB", lambda r: values(r, ALLOW, PEAK)),
-    Ask("resident memory, 10,000 waiting long-polls", 150, 100, False, " MiB", waiting),
-    Ask("start to first answer, 1 million receipts stored", 100, 40, False, " ms", many),
-    Ask("SDK sync, 1 thread, against httpx", 4, 5, True, " ×", against("relynt, 1 thread", "httpx, 1 thread")),
-    Ask("SDK sync, 64 threads, against httpx", 12, 25, True, " ×", against("relynt, 64 threads", "httpx, 64 threads")),
-    Ask("SDK async, 64 at once, against aiohttp", 1.5, 1.8, True, " ×", against("relynt, 64 tasks", "aiohttp, 64 tasks")),
-    Ask("SDK async, 64 at once, against a Rust-backed client", 1.05, 1.3, True, " ×", best_rust),
-    Ask("`import relynt` against `import httpx`", 0.2, 0.1, False, " ×", import_ratio),
-    Ask("memory that `import relynt` adds", 8, 4, False, " MiB", imported("added_mib")),
-    Ask("open loop at twice the closed rate: accepted, against that rate", 0.5, 0.5, True, "", accepted),
-    Ask("open loop: p99 of what was accepted", 250, 60, False, " ms", accepted_p99),
-    Ask("the second after the open loop, against the rate before", 0.9, 0.9, True, "", recovered),
+    Ask("durable signed decision, 64 connections, against the bare echo", 0.20, 0.30, MORE, "", against(ALLOW, ECHO)),
+    Ask("the same, 256 connections", 0.23, 0.34, MORE, "", against("allow, 256 connections", "echo, 256 connections")),
+    Ask("CPU of the gateway a durable call", 65, 46, LESS, " µs", cpu),
+    Ask("p99 at 64, ordered keys", 8, 4, LESS, " ms", millis(ALLOW, *P99)),
+    Ask("p99 at 64, random keys, 1 million receipts", 20, 8, LESS, " ms", millis(FULL_RANDOM, *P99)),
+    Ask("one connection, p50, against echo p50 + raw append and sync p50", 1.8, 1.4, LESS, " ×", alone),
+    Ask("against Cerbos, audit off", 4, 6, MORE, " ×", cerbos("off")),
+    Ask("against Cerbos, audit to a file", 4.5, 6.5, MORE, " ×", cerbos("file")),
+    Ask("against Cerbos, audit to its local store", 3.5, 5, MORE, " ×", cerbos("local")),
+    Ask("allow executed by a connector, against the echo", 0.10, 0.14, MORE, "", against(CONNECTOR, ECHO)),
+    Ask("simulate, against the echo", 0.50, 0.65, MORE, "", against(SIMULATE, ECHO)),
+    Ask("evaluate in process, 10,000 rules against 10", 1.5, 1.2, LESS, " ×", evaluations),
+    Ask("10 million receipts against 10 thousand, ordered keys", 0.85, 0.92, MORE, "", kept("ordered")),
+    Ask("10 million receipts against 10 thousand, random keys", 0.55, 0.75, MORE, "", kept("random")),
+    Ask("resident memory, idle", 20, 12, LESS, " MiB", idle),
+    Ask("resident memory, the most at 64 connections", 96, 48, LESS, " MiB", peak),
+    Ask("resident memory, 10,000 waiting long-polls", 150, 100, LESS, " MiB", waiting),
+    Ask("start to first answer, 1 million receipts stored", 100, 40, LESS, " ms", many),
+    Ask("SDK sync, 1 thread, against httpx", 4, 5, MORE, " ×", httpx("1 thread")),
+    Ask("SDK sync, 64 threads, against httpx", 12, 25, MORE, " ×", httpx("64 threads")),
+    Ask(
+        "SDK async, 64 at once, against aiohttp", 1.5, 1.8, MORE, " ×", against("relynt, 64 tasks", "aiohttp, 64 tasks")
+    ),
+    Ask("SDK async, 64 at once, against a Rust-backed client", 1.05, 1.3, MORE, " ×", best_rust),
+    Ask("`import relynt` against `import httpx`", 0.2, 0.1, LESS, " ×", import_ratio),
+    Ask("memory that `import relynt` adds", 8, 4, LESS, " MiB", imported("added_mib")),
+    Ask("open loop at twice the closed rate: accepted, against that rate", 0.5, 0.5, MORE, "", accepted),
+    Ask("open loop: p99 of what was accepted", 250, 60, LESS, " ms", accepted_p99),
+    Ask("the second after the open loop, against the rate before", 0.9, 0.9, MORE, "", recovered),
 ]
 
 
@@ -200,7 +236,8 @@ def sdk_table(results: Results) -> str:
     rows = ["| client | calls a second | most MiB |", "| --- | --- | --- |"]
     for name, measured in results["sides"].items():
         if measured and "calls" in measured[0]:
-            rows.append(f"| {name} | {spread(values(results, name, 'rate'))} | {spread(values(results, name, 'peak_mib'))} |")
+            cells = [spread(values(results, name, figure)) for figure in ("rate", "peak_mib")]
+            rows.append(f"| {name} | " + " | ".join(cells) + " |")
     rows += ["", "| import | ms | added MiB |", "| --- | --- | --- |"]
     for module, measured in results.get("imports", {}).items():
         cells = [spread([one[figure] for one in measured]) for figure in ("ms", "added_mib")]
@@ -209,70 +246,102 @@ def sdk_table(results: Results) -> str:
 
 
 def other_table(results: Results) -> str:
-    rows = ["| what | measured |", "| --- | --- |"]
+    found: list[tuple[str, str]] = []
     for name, measured in results["sides"].items():
         if measured and "nanos" in measured[0]:
-            rows.append(f"| {name} | {spread(values(results, name, 'nanos'), ' ns')} |")
+            found.append((name, spread(values(results, name, "nanos"), " ns")))
     for folder, runs in results.get("starts", {}).items():
-        for figure, unit in (("start_to_ready_ms", " ms"), ("start_to_decision_ms", " ms"), ("resident_mib", " MiB")):
-            rows.append(f"| start, {folder}: {figure} | {spread([run[figure] for run in runs], unit)} |")
+        for figure, what, unit in (
+            ("start_to_ready_ms", "to the first answer", " ms"),
+            ("start_to_decision_ms", "to the first decision", " ms"),
+            ("resident_mib", "resident then", " MiB"),
+        ):
+            found.append((f"start, {folder}: {what}", spread([run[figure] for run in runs], unit)))
     for filled in results.get("filled", []):
+        what = f"store filled in process: {filled['receipts']:,} receipts, {filled['order']} keys"
         size = filled["database_bytes"] / 2**30
-        rows.append(
-            f"| store filled in process with {filled['receipts']:,} receipts, {filled['order']} keys "
-            f"| {filled['rate']:,.0f}/s, {size:.2f} GiB in all |"
-        )
+        found.append((what, f"{filled['rate']:,.0f}/s; {size:.2f} GiB from then on"))
     if told := results.get("waiters"):
-        rows.append(f"| {told['asked']:,} waiting callers: told by the decision's answer + | {told['last_told_after_s'] * 1000:.0f} ms |")
-        rows.append(f"| CPU while they wait | {told['cpu_share_while_waiting'] * 100:.1f} % of a core |")
+        after = told["last_told_after_s"] * 1000
+        found.append((f"{told['asked']:,} waiting callers: the last is told after the decision", f"{after:.0f} ms"))
+        found.append(("CPU while they wait", f"{told['cpu_share_while_waiting'] * 100:.1f} % of a core"))
     if opened := results.get("open"):
-        one = opened["open"]
-        rows.append(f"| open loop: offered | {one['offered_rate']:,.0f}/s for {one['seconds_of_sending']:.0f} s |")
-        statuses = ", ".join(f"{status}: {count:,}" for status, count in one["statuses"].items())
-        rows.append(f"| open loop: answers by status | {statuses}; unanswered {one['unanswered']:,}, never sent {one['never_sent']:,} |")
-        if one["refused_latency_us"]:
-            rows.append(f"| open loop: p50 / p99 of what was refused | {one['refused_latency_us']['p50'] / 1000:.1f} / {one['refused_latency_us']['p99'] / 1000:.1f} ms |")
-        rows.append(f"| open loop: most that waited for one of the generator's connections | {one['most_waiting_for_a_connection']:,} |")
-        rows.append(f"| open loop: most memory | {one['peak_mib']:.0f} MiB |")
-    return "\n".join(rows)
+        found += open_rows(opened["open"])
+    return "\n".join(["| what | measured |", "| --- | --- |", *(f"| {what} | {said} |" for what, said in found)])
+
+
+def open_rows(one: Results) -> list[tuple[str, str]]:
+    statuses = ", ".join(f"{count:,} × {status}" for status, count in one["statuses"].items())
+    rows = [
+        ("offered", f"{one['offered_rate']:,.0f}/s for {one['seconds_of_sending']:.0f} s"),
+        ("answers", f"{statuses}; unanswered {one['unanswered']:,}, never sent {one['never_sent']:,}"),
+        ("most that waited for one of the generator's connections", f"{one['most_waiting_for_a_connection']:,}"),
+        ("most memory", f"{one['peak_mib']:.0f} MiB"),
+    ]
+    if refused := one["refused_latency_us"]:
+        rows.append(("p50 / p99 of what was refused", f"{refused['p50'] / 1000:.1f} / {refused['p99'] / 1000:.1f} ms"))
+    return [(f"open loop: {what}", said) for what, said in rows]
 
 
 def text(results: Results) -> str:
     machine, options = results["machine"], results["options"]
-    versions = f"{machine['rustc']}, Python {machine['python']}, Cerbos {results.get('cerbos') or 'not measured'}"
-    clients = (HERE / "requirements.txt").read_text().splitlines()
-    versions += ", " + ", ".join(line.replace("==", " ") for line in clients if "==" in line)
-    return f"""
-Measured {machine["at"]} at commit {machine["commit"]}, in {results["minutes"]:.0f} minutes.
-Machine: {machine["cores"]} cores ({machine["cpu"]}), {machine["memory_gib"]} GiB, Linux {machine["kernel"]}, {machine["file_system"]}; load {machine["load_at_start"]:.1f} before, {results["load_at_end"]:.1f} at the end. Servers, clients and the load generator share the cores.
-Versions: {versions}.
-Each figure is the median of {options["rounds"]} rounds (least to greatest), {results["seconds_a_side"]} s a side and round; a ratio is taken within each round. {options["rules"]} rules, {options["candidates"]} of which the request has to look at.
-
-### What was asked for
-
-{asked(results)}
-
-### Every side
-
-{side_table(results)}
-
-### Python
-
-{sdk_table(results)}
-
-### Everything else
-
-{other_table(results)}
-"""
+    clients = [line.replace("==", " ") for line in (HERE / "requirements.txt").read_text().splitlines() if "==" in line]
+    cerbos_version = results.get("cerbos") or "not measured"
+    parts = [
+        f"Measured {machine['at']} at commit {machine['commit']}, in {results['minutes']:.0f} minutes.",
+        f"Machine: {machine['cores']} cores ({machine['cpu']}), {machine['memory_gib']} GiB, "
+        f"Linux {machine['kernel']}, {machine['file_system']}; load {machine['load_at_start']:.1f} before, "
+        f"{results['load_at_end']:.1f} at the end. Servers, clients and the load generator share the cores.",
+        f"Versions: {machine['rustc']}, Python {machine['python']}, Cerbos {cerbos_version}, {', '.join(clients)}.",
+        f"Each figure is the median of {options['rounds']} rounds (least to greatest), "
+        f"{results['seconds_a_side']} s a side and round; a ratio is taken within each round. {options['rules']} "
+        f"rules, {options['candidates']} of which the request has to look at.",
+    ]
+    sections = {
+        "What was asked for": asked,
+        "Every side": side_table,
+        "Python": sdk_table,
+        "Everything else": other_table,
+    }
+    parts += [f"### {title}\n\n{table(results)}" for title, table in sections.items()]
+    return "\n\n".join(parts)
 
 
 def write(results: Results) -> None:
-    """Replace what stands between the markers, and keep the figures."""
-    (HERE / "results" / "summary.json").write_text(json.dumps(slim(results), indent=1) + "\n")
-    document = DOCUMENT.read_text("utf-8")
-    before, rest = document.split(BEGIN)
-    after = rest.split(END)[1]
-    DOCUMENT.write_text(f"{before}{BEGIN}\n{text(results)}\n{END}{after}", "utf-8")
+    """Put the tables of a run into the document, and keep its figures."""
+    (RESULTS / "summary.json").write_text(json.dumps(slim(results), indent=1) + "\n")
+    replace("make bench", text(results))
+
+
+def write_growth(curves: Results) -> None:
+    """The same for the curves."""
+    (RESULTS / "growth.json").write_text(json.dumps(curves, indent=1) + "\n")
+    replace("make bench-growth", growth_text(curves))
+
+
+def growth_text(curves: Results) -> str:
+    parts = []
+    for name, points in curves.items():
+        heads: list[str] = list(dict.fromkeys(head for point in points for head in point))
+        rows = [cells(heads), "| --- " * len(heads) + "|"]
+        for point in points:
+            rows.append(
+                cells([f"{point[head]:,}" if not isinstance(point[head], str) else point[head] for head in heads])
+            )
+        parts.append(f"### By {name}\n\n" + "\n".join(rows))
+    return "\n\n".join(parts)
+
+
+def cells(of: list[str]) -> str:
+    return "| " + " | ".join(of) + " |"
+
+
+def replace(what: str, by: str) -> None:
+    """What stands between the markers of `what`; nothing else of the document is touched."""
+    begin, end = f"<!-- {what}: begin -->", f"<!-- {what}: end -->"
+    before, rest = DOCUMENT.read_text("utf-8").split(begin)
+    after = rest.split(end)[1]
+    DOCUMENT.write_text(f"{before}{begin}\n\n{by}\n\n{end}{after}", "utf-8")
 
 
 def slim(results: Results) -> Results:

@@ -78,7 +78,11 @@ class Bench:
         gateway = self.fresh_gateway
         full = self.full_gateway
 
-        self.add("disk: append 800 bytes and sync", lambda s: tools.json("disk", "--folder", tools.work, "--seconds", str(s)), 0.5)
+        self.add(
+            "disk: append 800 bytes and sync",
+            lambda s: tools.json("disk", "--folder", tools.work, "--seconds", str(s)),
+            0.5,
+        )
         for connections in (64, 256, 1):
             self.add(
                 f"echo, {connections} connections",
@@ -97,7 +101,7 @@ class Bench:
             "allow, 64 connections, 1 million receipts, random keys",
             lambda s: full().decide("allow", 64, s, order="random"),
         )
-        for rules, candidates in ((10, 5), (10_000, 5), (100, 50), (10_000, 50)):
+        for rules, candidates in ((10, 4), (10_000, 4), (100, 50), (10_000, 50)):
             arguments = ["evaluate", "--rules", str(rules), "--candidates", str(candidates)]
             self.add(
                 f"evaluate, {rules} rules, {candidates} looked at",
@@ -158,17 +162,26 @@ class Bench:
         seconds = (left / self.options.rounds - overhead) / max(shares, 1)
         seconds = min(max(seconds, 0.4), self.options.seconds)
         self.results["seconds_a_side"] = round(seconds, 2)
-        for self.round in range(self.options.rounds):
-            self.say(f"round {self.round + 1} of {self.options.rounds}, {seconds:.1f} s a side, load {os.getloadavg()[0]:.1f}")
+        rounds = self.options.rounds
+        for number in range(rounds):
+            self.round = number
+            self.say(f"round {number + 1} of {rounds}, {seconds:.1f} s a side, load {os.getloadavg()[0]:.1f}")
             for side in self.sides:
                 measured = side.run(seconds * side.scale)
                 side.results.append(measured)
                 rate = measured.get("rate")
-                self.say(f"  {side.name}: " + (f"{rate:,.0f}/s" if rate else f"{measured.get('nanos', 0):,.0f} ns"))
-            if self.round + 1 < self.options.rounds and self.gateway is not None:
+                said = f"{rate:,.0f}/s" if rate else f"{measured.get('nanos', 0):,.0f} ns"
+                self.say(f"  {side.name}: {said}")
+            if number + 1 < rounds and self.gateway is not None:
                 self.gateway.remove()
                 self.gateway = None
         self.results["sides"] = {side.name: side.results for side in self.sides}
+        # What follows is measured alone.
+        for child in self.stops:
+            child.stop()
+        if self.gateway is not None:
+            self.gateway.remove()
+            self.gateway = None
 
     def reserved(self) -> float:
         """Seconds for what is measured once, after the rounds."""
@@ -186,7 +199,11 @@ class Bench:
         self.say("starts")
         full = self.full_gateway()
         full.stop()
-        figures: dict[str, list[dict[str, float]]] = {"fresh folder": [], "existing folder": [], "1 million receipts": []}
+        figures: dict[str, list[dict[str, float]]] = {
+            "fresh folder": [],
+            "existing folder": [],
+            "1 million receipts": [],
+        }
         for number in range(max(5, self.options.rounds)):
             folder = self.tools.work / f"start-{number}"
             first, secret = start.start(str(self.tools.relynt), str(folder), None)

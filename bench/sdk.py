@@ -49,18 +49,14 @@ def environment_with_clients(target: Path) -> Path:
     python = folder / "bin" / "python"
     if not python.exists():
         subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-    pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    pip: list[str | Path] = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     subprocess.run([*pip, "-r", ROOT / "requirements" / "build.txt", "-r", HERE / "requirements.txt"], check=True)
     wheels = target / "wheels"
     for old in wheels.glob("*.whl"):
         old.unlink()
-    built = subprocess.run(
-        [folder / "bin" / "maturin", "build", "--quiet", "--locked", "--release"]
-        + ["--manifest-path", ROOT / "python" / "Cargo.toml", "--interpreter", python, "--out", wheels],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    maturin: list[str | Path] = [folder / "bin" / "maturin", "build", "--quiet", "--locked", "--release"]
+    maturin += ["--manifest-path", ROOT / "python" / "Cargo.toml", "--interpreter", python, "--out", wheels]
+    built = subprocess.run(maturin, capture_output=True, text=True, check=False)
     if built.returncode != 0:
         raise Failed(f"the Python package was not built:\n{built.stderr[-2000:]}")
     subprocess.run([*pip, "--no-index", "--no-deps", "--force-reinstall", *wheels.glob("*.whl")], check=True)

@@ -38,7 +38,7 @@ def payload(number: int) -> dict[str, Any]:
         "currency": "EUR",
         "stage": ("qualified", "proposal", "negotiation")[number % 3],
         "close_date": f"2026-{1 + number % 12:02}-{1 + number % 28:02}",
-        "note": f"call {number} went well, the customer asks for {5 + number % 40} seats",
+        "note": f"after call {number}: went well, the customer asks for {5 + number % 40} more seats",
         "reference": f"{number * 7919:012}",
     }
 
@@ -60,13 +60,13 @@ def headers() -> dict[str, str]:
 
 
 def relynt_sync(base: str, at_once: int) -> Callable[[], Call]:
-    from relynt import RelyntClient
+    from relynt import RelyntClient  # type: ignore[import-not-found, unused-ignore]
 
     client = RelyntClient(base, SECRET)
 
     def call(number: int) -> str:
         number %= 10_000
-        return client.request_action("update_deal", f"crm:deny:{number}", PAYLOADS[number]).decision
+        return str(client.request_action("update_deal", f"crm:deny:{number}", PAYLOADS[number]).decision)
 
     return lambda: call
 
@@ -127,13 +127,14 @@ def pyreqwest_sync(base: str, at_once: int) -> Callable[[], Call]:
 
 
 async def relynt_async(base: str, at_once: int) -> AsyncCall:
-    from relynt import RelyntClient
+    from relynt import RelyntClient  # type: ignore[import-not-found, unused-ignore]
 
     client = RelyntClient(base, SECRET)
 
     async def call(number: int) -> str:
         number %= 10_000
-        return (await client.async_request_action("update_deal", f"crm:deny:{number}", PAYLOADS[number])).decision
+        answer = await client.async_request_action("update_deal", f"crm:deny:{number}", PAYLOADS[number])
+        return str(answer.decision)
 
     return call
 

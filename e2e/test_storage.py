@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
-from gateway import Gateway
+from gateway import Gateway, relynt
 from target import Target
 from world import Agent, Organization, check_problem, fresh, rule
 
@@ -64,3 +66,28 @@ def test_what_was_made_is_there_after_a_restart(gateway: Gateway, organization: 
     assert gateway.ask("GET", "/.well-known/relynt-keys.json").json == keys
     assert {path: organization.owner.get(path).json for path in before} == before
     assert agent.call("act").json["decision"] == "allow"
+
+
+def test_organizations_are_made_only_while_no_gateway_holds_the_folder(gateway: Gateway) -> None:
+    arguments = (
+        "organizations",
+        "create",
+        "Late",
+        "--owner",
+        "late@example.com",
+        "--data",
+        str(gateway.data),
+        "--json",
+    )
+    refused = relynt(*arguments)
+    assert refused.returncode != 0
+    assert refused.stdout == ""
+    assert len(refused.stderr.strip().splitlines()) == 1, refused.stderr
+    gateway.stop()
+    made = relynt(*arguments)
+    assert made.returncode == 0, made.stderr
+    assert sorted(json.loads(made.stdout)) == ["access_token", "organization_id", "user_id"]
+    gateway.start()
+    late = Organization(gateway, json.loads(made.stdout)["organization_id"], json.loads(made.stdout)["access_token"])
+    assert late.owner.must(200, "GET", "/v1/organization")["name"] == "Late"
+    assert late.owner.must(200, "GET", "/v1/receipts")["receipts"] == []

@@ -150,7 +150,11 @@ impl Connectors for NoConnectors {
         Err(vec![Fault::new("", "there are no connectors here")])
     }
 
-    fn compile(&self, _: OrganizationId, _: &ConnectorRecord) -> Result<Arc<dyn Connector>, String> {
+    fn compile(
+        &self,
+        _: OrganizationId,
+        _: &ConnectorRecord,
+    ) -> Result<Arc<dyn Connector>, String> {
         Err("there are no connectors here".to_owned())
     }
 }

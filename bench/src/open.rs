@@ -197,8 +197,12 @@ impl Run<'_> {
             .collect();
         // What was answered while requests came; the tail has no offer to be compared with.
         let whole = self.plan.time.as_secs() as usize;
-        let meanwhile: u64 =
-            self.seconds.iter().take(whole).map(|second| second.accepted.total()).sum();
+        let meanwhile: u64 = self
+            .seconds
+            .iter()
+            .take(whole)
+            .map(|second| second.accepted.total())
+            .sum();
         json!({
             "offered_rate": self.plan.rate,
             "due": sent,

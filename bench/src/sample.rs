@@ -44,7 +44,7 @@ pub fn payload(number: usize, padding: usize, unique: bool) -> Value {
         "currency": "EUR",
         "stage": stage,
         "close_date": format!("2026-{:02}-{:02}", 1 + number % 12, 1 + number % 28),
-        "note": format!("call {} went well, the customer asks for {} seats", number, 5 + number % 40),
+        "note": format!("after call {}: went well, the customer asks for {} more seats", number, 5 + number % 40),
         "reference": if unique { UNIQUE.to_owned() } else { format!("{:012}", number * 7919) },
     });
     if padding > 0
@@ -60,7 +60,7 @@ pub fn body(outcome: Outcome, number: usize, padding: usize, unique: bool) -> Va
     json!({
         "action": "update_deal",
         "resource": format!("crm:{}:{number}", outcome.word()),
-        "instance_id": format!("bench-{:04}", number % 1000),
+        "instance_id": format!("bench-{:04}", number % 64),
         "payload": payload(number, padding, unique),
     })
 }
@@ -69,7 +69,7 @@ pub fn body(outcome: Outcome, number: usize, padding: usize, unique: bool) -> Va
 pub fn cerbos_body(number: usize) -> Value {
     json!({
         "requestId": format!("{:08}-bench-{:012}", number, number * 7919),
-        "principal": { "id": format!("bench-{:04}", number % 1000), "roles": ["agent"], "attr": {} },
+        "principal": { "id": format!("bench-{:04}", number % 64), "roles": ["agent"], "attr": {} },
         "resources": [{
             "actions": ["update_deal"],
             "resource": { "kind": "crm", "id": format!("deny:{number}"), "attr": payload(number, 0, false) },
@@ -260,9 +260,9 @@ mod tests {
             (
                 Mix {
                     rules: 10,
-                    candidates: 5,
+                    candidates: 4,
                 },
-                2,
+                3,
             ),
         ] {
             let rules = rules(mix);

@@ -129,10 +129,10 @@ impl Template {
             bytes.push_str("\r\n");
         }
         if let Some(body) = body {
-            bytes.push_str(&format!(
-                "content-type: application/json\r\ncontent-length: {}\r\n\r\n",
-                body.len()
-            ));
+            let length = body.len().to_string();
+            bytes.push_str("content-type: application/json\r\ncontent-length: ");
+            bytes.push_str(&length);
+            bytes.push_str("\r\n\r\n");
             bytes.push_str(body);
         } else {
             bytes.push_str("\r\n");

@@ -283,10 +283,11 @@ def test_slow_answer_ends_with_the_attempt(
     left = threading.Event()
     fake.default = hang(part, left)
     start = time.monotonic()
-    with connect(fake, timeout_s=0.3, max_retries=0) as client:
+    # Long enough for the request to arrive on a machine that is busy with other things.
+    with connect(fake, timeout_s=1.0, max_retries=0) as client:
         with pytest.raises(NetworkError) as caught:
             caller.request(client)
-    assert 0.25 < time.monotonic() - start < 5
+    assert 0.95 < time.monotonic() - start < 10
     assert caught.value.idempotency_key == fake.keys()[0]
     assert left.wait(10)
 
@@ -320,10 +321,10 @@ def test_timed_out_attempts_are_retried_within_the_bound(
 ) -> None:
     fake.default = hang()
     start = time.monotonic()
-    with connect(fake, timeout_s=0.2, max_retries=2) as client:
+    with connect(fake, timeout_s=1.0, max_retries=2) as client:
         with pytest.raises(NetworkError):
             caller.request(client)
-    assert time.monotonic() - start <= 0.2 * 3 + 16
+    assert time.monotonic() - start <= 1.0 * 3 + 16
     assert len(fake.requests) == 3
     assert len(set(fake.keys())) == 1
 
