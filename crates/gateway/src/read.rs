@@ -140,13 +140,11 @@ impl Gateway {
                 .ok_or(ReadError::NotFound)?
         } else {
             // Somebody else's is not waited for: it does not exist for this caller.
-            if let Principal::Agent(caller) = principal {
-                let record = self.store.find_approval(organization, id).await?;
-                record
-                    .filter(|r| r.agent == caller.agent())
-                    .ok_or(ReadError::NotFound)?;
-            }
-            let view = self.wait_until_final(organization, id, wait).await?;
+            let only = match principal {
+                Principal::Agent(caller) => Some(caller.agent()),
+                Principal::Person(_) => None,
+            };
+            let view = self.wait_until_final(organization, id, only, wait).await?;
             view.ok_or(ReadError::NotFound)?.as_ref().clone()
         };
         match principal {

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use relynt_domain::{
-    ApprovalId, ApprovalRecord, ApprovalStatus, BlockedBy, Channel, Decider, Decision, ExecutionId,
-    OrganizationId, PerformedBy, ReceiptId, Role, Scope, Timestamp, ToolCall, Verdict, Vote,
-    VoteKind,
+    AgentId, ApprovalId, ApprovalRecord, ApprovalStatus, BlockedBy, Channel, Decider, Decision,
+    ExecutionId, OrganizationId, PerformedBy, ReceiptId, Role, Scope, Timestamp, ToolCall, Verdict,
+    Vote, VoteKind,
 };
 use relynt_ledger::Receipt;
 
@@ -444,11 +444,13 @@ impl Gateway {
             .map_err(|error| ResolveError::Unavailable(error.to_string()))
     }
 
-    /// Waits until the approval is final or the time is up; the state as it then is.
+    /// Waits until the approval is final or the time is up; the state as it then is. None at once
+    /// if there is none, or not of the agent that is asked for.
     pub(crate) async fn wait_until_final(
         &self,
         organization: OrganizationId,
         id: ApprovalId,
+        only: Option<AgentId>,
         wait: Duration,
     ) -> Result<Option<Arc<crate::ApprovalView>>, StoreError> {
         let since = self.clock.uptime();
@@ -465,6 +467,10 @@ impl Gateway {
         }
         loop {
             let view = state.borrow_and_update().clone();
+            let shown = view.as_ref().map(|view| view.record.agent);
+            if only.is_some_and(|agent| shown != Some(agent)) {
+                return Ok(None);
+            }
             let left = wait.saturating_sub(self.clock.uptime().saturating_sub(since));
             if left.is_zero() || view.as_ref().is_some_and(|view| view.is_final()) {
                 return Ok(view);

@@ -29,6 +29,7 @@ pub enum Failure {
 pub struct FaultyStore {
     inner: Arc<dyn Store>,
     faults: Mutex<HashMap<&'static str, Vec<Failure>>>,
+    asked: Mutex<HashMap<String, u64>>,
 }
 
 impl FaultyStore {
@@ -37,6 +38,7 @@ impl FaultyStore {
         Arc::new(Self {
             inner,
             faults: Mutex::default(),
+            asked: Mutex::default(),
         })
     }
 
@@ -46,7 +48,16 @@ impl FaultyStore {
         faults.entry(method).or_default().push(failure);
     }
 
+    /// How often this method was asked so far.
+    pub fn asked(&self, method: &str) -> u64 {
+        let asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        asked.get(method).copied().unwrap_or_default()
+    }
+
     fn take(&self, method: &str) -> Option<Failure> {
+        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        *asked.entry(method.to_owned()).or_default() += 1;
+        drop(asked);
         let mut faults = self.faults.lock().unwrap_or_else(PoisonError::into_inner);
         let left = faults.get_mut(method)?;
         if left.is_empty() {

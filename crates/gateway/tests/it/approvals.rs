@@ -408,3 +408,67 @@ async fn who_waits_sees_the_end_together_with_the_outcome() {
         assert!(view.payload.is_none());
     }
 }
+
+#[tokio::test]
+async fn a_thousand_who_wait_read_the_store_no_more_often_than_one() {
+    let (test, approval) = asked(true).await;
+    let test = Arc::new(test);
+    let before = test.store.asked("find_approval");
+    let waiting: Vec<_> = (0..1000)
+        .map(|_| {
+            let test = Arc::clone(&test);
+            tokio::spawn(async move {
+                let principal = Principal::Agent(test.caller());
+                let wait = Duration::from_hours(25);
+                test.gateway.approval(&principal, approval, wait).await
+            })
+        })
+        .collect();
+    // All of them wait before anybody decides: each has been polled once by then.
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    test.decide(vote(approval, VoteKind::Deny)).await.unwrap();
+    for waiting in waiting {
+        let view = waiting.await.unwrap().unwrap();
+        assert_eq!(view.record.status, ApprovalStatus::Denied);
+    }
+    // One when the first came, one by the vote, one when it was decided.
+    let asked = test.store.asked("find_approval") - before;
+    assert!(asked <= 4, "{asked}");
+}
+
+#[tokio::test]
+async fn another_agents_approval_is_not_waited_for() {
+    let (test, approval) = asked(true).await;
+    let draft = relynt_gateway::AgentDraft {
+        name: "Other".to_owned(),
+        ..relynt_gateway::AgentDraft::default()
+    };
+    let other = test
+        .gateway
+        .create_agent(&test.owner(), draft, "t")
+        .await
+        .unwrap()
+        .agent
+        .id;
+    let rotated = test
+        .gateway
+        .rotate(
+            &test.owner(),
+            other,
+            relynt_gateway::Rotation::default(),
+            "t",
+        )
+        .await
+        .unwrap();
+    let caller = test
+        .gateway
+        .authenticate_agent(&rotated.agent_secret)
+        .unwrap();
+    let principal = Principal::Agent(caller);
+    for wait in [Duration::ZERO, Duration::from_hours(25)] {
+        let read = test.gateway.approval(&principal, approval, wait).await;
+        assert!(matches!(read, Err(relynt_gateway::ReadError::NotFound)));
+    }
+}
