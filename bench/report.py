@@ -263,7 +263,12 @@ def other_table(results: Results) -> str:
         found.append((what, f"{filled['rate']:,.0f}/s; {size:.2f} GiB from then on"))
     if told := results.get("waiters"):
         after = told["last_told_after_s"] * 1000
-        found.append((f"{told['asked']:,} waiting callers: the last is told after the decision", f"{after:.0f} ms"))
+        found.append(
+            (
+                f"{told['asked']:,} waiting callers: from the sending of the decision until the last is told",
+                f"{after:.0f} ms",
+            )
+        )
         found.append(("CPU while they wait", f"{told['cpu_share_while_waiting'] * 100:.1f} % of a core"))
     if opened := results.get("open"):
         found += open_rows(opened["open"])
@@ -276,6 +281,7 @@ def open_rows(one: Results) -> list[tuple[str, str]]:
         ("offered", f"{one['offered_rate']:,.0f}/s for {one['seconds_of_sending']:.0f} s"),
         ("answers", f"{statuses}; unanswered {one['unanswered']:,}, never sent {one['never_sent']:,}"),
         ("most that waited for one of the generator's connections", f"{one['most_waiting_for_a_connection']:,}"),
+        ("most requests under way", f"{one['most_connections']:,}; connections broken: {one['broken_connections']:,}"),
         ("most memory", f"{one['peak_mib']:.0f} MiB"),
     ]
     if refused := one["refused_latency_us"]:
@@ -303,6 +309,12 @@ def text(results: Results) -> str:
         "Python": sdk_table,
         "Everything else": other_table,
     }
+    bare = values(results, ECHO, "rate")
+    if bare and max(bare) > 1.3 * min(bare):
+        parts.append(
+            f"**Not a quiet run**: the bare echo alone went from {number(min(bare))} to {number(max(bare))} a second. "
+            "Something else used the machine; the medians are too pessimistic where a round was disturbed."
+        )
     parts += [f"### {title}\n\n{table(results)}" for title, table in sections.items()]
     return "\n\n".join(parts)
 

@@ -115,6 +115,11 @@ class Bench:
             self.sides += sdk.sides(self.python, self.denied)
         self.round = 0
 
+    def disk(self, seconds: float) -> dict[str, Any]:
+        os.sync()
+        measured: dict[str, Any] = self.tools.json("disk", "--folder", self.tools.work, "--seconds", str(seconds))
+        return measured
+
     def prepare_cerbos(self) -> None:
         if not self.wanted("cerbos"):
             return
@@ -162,6 +167,7 @@ class Bench:
         seconds = (left / self.options.rounds - overhead) / max(shares, 1)
         seconds = min(max(seconds, 0.4), self.options.seconds)
         self.results["seconds_a_side"] = round(seconds, 2)
+        os.sync()
         rounds = self.options.rounds
         for number in range(rounds):
             self.round = number
@@ -175,6 +181,7 @@ class Bench:
             if number + 1 < rounds and self.gateway is not None:
                 self.gateway.remove()
                 self.gateway = None
+                os.sync()
         self.results["sides"] = {side.name: side.results for side in self.sides}
         # What follows is measured alone.
         for child in self.stops:
@@ -240,8 +247,8 @@ class Bench:
         held = memory_mib(gateway.child.pid)
         with Peak(gateway.child.pid) as quiet:
             time.sleep(2)
-        gateway.api.ask("POST", f"/v1/approvals/{approval}/decision", {"decision": "deny"}, gateway.token)
         decided = time.time()
+        gateway.api.ask("POST", f"/v1/approvals/{approval}/decision", {"decision": "deny"}, gateway.token)
         told = json.loads(waiting.communicate(timeout=90)[0])
         self.results["waiters"] = told | {
             "idle_mib": idle,

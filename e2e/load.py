@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import selectors
+import socket
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -30,6 +32,32 @@ def tool_call(agent: Agent, key: str, value: Mapping[str, object]) -> bytes:
     return encode("POST", "/v1/agent-tool-call", headers, body(value))
 
 
+class _Lane:
+    """One connection of a load: at most one request under way."""
+
+    def __init__(self, address: Address) -> None:
+        self.socket = socket.create_connection(address)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.key = ""
+        self.received = b""
+
+    def send(self, key: str, data: bytes) -> None:
+        self.key, self.received = key, b""
+        self.socket.sendall(data)
+
+    def is_answered(self) -> bool:
+        """Read what is there; true when the answer is whole."""
+        data = self.socket.recv(65536)
+        if not data:
+            raise wire.Cut("closed before the answer was complete")
+        self.received += data
+        head = self.received.find(b"\r\n\r\n")
+        if head < 0:
+            return False
+        at = self.received.find(b"content-length: ", 0, head) + len(b"content-length: ")
+        return len(self.received) == head + 4 + int(self.received[at : self.received.index(b"\r", at)])
+
+
 def call_many(
     address: Address,
     requests: list[tuple[str, bytes]],
@@ -39,42 +67,37 @@ def call_many(
 ) -> list[Called]:
     """Send every (key, request) once, `connections` at a time, until all are answered or the gateway is gone.
 
-    `answered` is told the number of answers so far, by whichever thread got one.
+    One thread that does next to nothing for a call, so that it is the gateway that has to work.
+    `answered` is told the number of answers so far.
     """
-    results: list[Called] = []
-    position = itertools.count()
-    lock = threading.Lock()
-    done = itertools.count(1)
-    faults: list[BaseException] = []
-
-    def work() -> None:
-        try:
-            with Connection(address, timeout=120) as connection:
-                while (at := next(position)) < len(requests):
-                    key, data = requests[at]
-                    try:
-                        connection.send(data)
-                        answer = connection.answer()
-                    except (wire.Cut, ConnectionError):
-                        with lock:
-                            results.append(Called(key, None))
-                        return
-                    with lock:
-                        results.append(Called(key, answer))
-                    answered(next(done))
-        except ConnectionError:
-            return
-        except BaseException as fault:
-            faults.append(fault)
-
-    threads = [threading.Thread(target=work) for _ in range(connections)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if faults:
-        raise faults[0]
-    return results
+    received: list[tuple[str, bytes]] = []
+    lost: list[str] = []
+    waiting = iter(requests)
+    with selectors.DefaultSelector() as selector:
+        for key, data in itertools.islice(waiting, connections):
+            lane = _Lane(address)
+            selector.register(lane.socket, selectors.EVENT_READ, lane)
+            lane.send(key, data)
+        while selector.get_map():
+            ready = selector.select(timeout=60)
+            assert ready, "no answer for a minute"
+            for chosen, _ in ready:
+                lane = chosen.data
+                try:
+                    if not lane.is_answered():
+                        continue
+                    received.append((lane.key, lane.received))
+                    answered(len(received))
+                    lane.key = ""
+                    following = next(waiting, None)
+                    if following is not None:
+                        lane.send(*following)
+                        continue
+                except ConnectionError:
+                    lost.append(lane.key)
+                selector.unregister(lane.socket)
+                lane.socket.close()
+    return [Called(key, wire.parse(data)) for key, data in received] + [Called(key, None) for key in lost if key]
 
 
 def at_once(address: Address, requests: list[bytes], sent: Callable[[], None] = lambda: None) -> list[Answer]:

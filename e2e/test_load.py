@@ -78,31 +78,35 @@ def test_nothing_acknowledged_is_missing_after_a_kill_in_the_middle(
     assert len({receipt["idempotency_key"] for receipt in of_agent}) == len(of_agent), "no key was used twice"
 
 
-def group_sizes(gateway: Gateway) -> dict[float, float]:
-    """Cumulative counts of committed groups by their largest size."""
-    found: dict[float, float] = {}
+def groups(gateway: Gateway) -> dict[float, float]:
+    """How many groups of commands were committed together, by the upper bounds of their sizes."""
+    cumulative: dict[float, float] = {}
     for line in gateway.metrics_text().splitlines():
         if line.startswith("relynt_store_group_size_bucket{"):
             labels, _, value = line.rpartition(" ")
-            found[float(labels.split('le="')[1].split('"')[0])] = float(value)
-    assert found, "no metric relynt_store_group_size"
-    return found
+            cumulative[float(labels.split('le="')[1].split('"')[0])] = float(value)
+    assert cumulative, "no metric relynt_store_group_size"
+    bounds = sorted(cumulative)
+    return {
+        bound: cumulative[bound] - cumulative.get(below, 0)
+        for below, bound in zip([0.0, *bounds], bounds, strict=False)
+    }
 
 
-def median_group(before: dict[float, float], after: dict[float, float]) -> float:
-    """The least bucket that holds at least half of the commands between the two looks."""
-    counts = {size: after[size] - before[size] for size in sorted(after)}
-    total = max(counts.values())
-    return min(size for size, count in counts.items() if count >= total / 2)
+def loaded(gateway: Gateway, agent: Agent, calls: int, connections: int) -> dict[float, float]:
+    """The groups that a load was committed in."""
+    before = groups(gateway)
+    answered = call_many(gateway.address, requests_of(agent, calls), connections=connections)
+    assert [one.answer.status for one in answered if one.answer] == [200] * calls
+    return {bound: count - before[bound] for bound, count in groups(gateway).items()}
 
 
-def test_with_64_connections_the_median_group_has_at_least_8_calls(gateway: Gateway, agent: Agent) -> None:
-    before = group_sizes(gateway)
-    call_many(gateway.address, requests_of(agent, 3_000), connections=64)
-    assert median_group(before, group_sizes(gateway)) >= 8
+def test_with_64_connections_calls_are_committed_in_groups_of_at_least_8(gateway: Gateway, agent: Agent) -> None:
+    sizes = loaded(gateway, agent, 3_000, connections=64)
+    in_small_groups = sum(bound * count for bound, count in sizes.items() if bound <= 7)
+    assert in_small_groups < 1_500, f"the median call is in a group below 8: {sizes}"
 
 
 def test_with_one_connection_no_time_is_spent_waiting_for_others(gateway: Gateway, agent: Agent) -> None:
-    before = group_sizes(gateway)
-    call_many(gateway.address, requests_of(agent, 300), connections=1)
-    assert median_group(before, group_sizes(gateway)) == 1
+    sizes = loaded(gateway, agent, 300, connections=1)
+    assert {bound: count for bound, count in sizes.items() if count} == {1.0: 300.0}

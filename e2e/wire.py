@@ -55,6 +55,21 @@ class Answer:
         return (self.header("Content-Type") or "").split(";")[0].strip().lower()
 
 
+def _head(head: bytes) -> tuple[int, tuple[tuple[str, str], ...]]:
+    line, *lines = head.split(b"\r\n")
+    version, status, *_ = line.split(b" ", 2)
+    assert version.startswith(b"HTTP/1."), line
+    pairs = (entry.partition(b":") for entry in lines)
+    return int(status), tuple((name.decode("ascii"), value.strip().decode("latin-1")) for name, _, value in pairs)
+
+
+def parse(message: bytes) -> Answer:
+    """An answer that is whole and has a length."""
+    head, _, body = message.partition(b"\r\n\r\n")
+    status, headers = _head(head)
+    return Answer(status, headers, body, head)
+
+
 class Connection:
     """One connection; any number of requests, one after the other."""
 
@@ -98,18 +113,10 @@ class Connection:
 
     def answer(self, method: str = "GET") -> Answer:
         """Read the next answer. `method`: what it answers; HEAD has no body."""
-        while True:
+        status = 0
+        while status < 200:
             head = self._until(b"\r\n\r\n")
-            line, *lines = head.split(b"\r\n")
-            version, status_text, *_ = line.split(b" ", 2)
-            assert version.startswith(b"HTTP/1."), line
-            status = int(status_text)
-            if status >= 200:
-                break
-        headers = tuple(
-            (name.decode("ascii"), value.strip().decode("latin-1"))
-            for name, _, value in (entry.partition(b":") for entry in lines)
-        )
+            status, headers = _head(head)
         found = {name.lower(): value for name, value in headers}
         if method == "HEAD" or status in (204, 304):
             body = b""

@@ -52,6 +52,21 @@ impl Connection {
         })
     }
 
+    /// Begins to connect without waiting for it; what is started before is sent once it is there.
+    pub fn begin(address: SocketAddr, token: Token, registry: &Registry) -> io::Result<Self> {
+        let mut stream = TcpStream::connect(address)?;
+        stream.set_nodelay(true)?;
+        registry.register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)?;
+        Ok(Self {
+            stream,
+            token,
+            request: Vec::new(),
+            sent: 0,
+            answer: Vec::new(),
+            since: Instant::now(),
+        })
+    }
+
     /// Its token.
     pub fn token(&self) -> Token {
         self.token

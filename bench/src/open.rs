@@ -39,10 +39,20 @@ struct Second {
     refused: u64,
 }
 
+/// A place for a connection. Connections are opened when one is needed and none is idle.
+#[derive(Default)]
+struct Slot {
+    connection: Option<Connection>,
+    busy: bool,
+}
+
 struct Run<'a> {
     plan: &'a Plan,
     templates: &'a mut Templates,
+    slots: Vec<Slot>,
+    /// The last that was answered is the next that is used: the others may close.
     idle: Vec<usize>,
+    empty: Vec<usize>,
     waiting: VecDeque<Instant>,
     begin: Instant,
     accepted: Histogram,
@@ -51,6 +61,7 @@ struct Run<'a> {
     seconds: Vec<Second>,
     broken: u64,
     most_waiting: usize,
+    most_connections: usize,
     never_sent: usize,
     sample: String,
 }
@@ -59,16 +70,12 @@ struct Run<'a> {
 pub fn run(plan: &Plan, templates: &mut Templates) -> Result<Value> {
     let mut poll = Poll::new()?;
     let mut events = Events::with_capacity(4096);
-    let mut connections = Vec::with_capacity(plan.connections);
-    for number in 0..plan.connections {
-        let connection = Connection::open(plan.address, Token(number), poll.registry());
-        connections
-            .push(connection.with_context(|| format!("connection {number} to {}", plan.address))?);
-    }
     let mut run = Run {
         plan,
         templates,
-        idle: (0..plan.connections).collect(),
+        slots: (0..plan.connections).map(|_| Slot::default()).collect(),
+        idle: Vec::new(),
+        empty: (0..plan.connections).rev().collect(),
         waiting: VecDeque::new(),
         begin: Instant::now(),
         accepted: Histogram::default(),
@@ -77,6 +84,7 @@ pub fn run(plan: &Plan, templates: &mut Templates) -> Result<Value> {
         seconds: Vec::new(),
         broken: 0,
         most_waiting: 0,
+        most_connections: 0,
         never_sent: 0,
         sample: String::new(),
     };
@@ -98,71 +106,101 @@ pub fn run(plan: &Plan, templates: &mut Templates) -> Result<Value> {
             run.never_sent += run.waiting.len();
             run.waiting.clear();
         }
-        run.send(&mut connections, &poll)?;
+        run.send(&poll)?;
         run.most_waiting = run.most_waiting.max(run.waiting.len());
-        let under_way = plan.connections - run.idle.len();
+        let under_way = run.under_way();
+        run.most_connections = run.most_connections.max(under_way);
         if (now > end && under_way == 0) || now > end + plan.tail {
             break;
         }
         poll.poll(&mut events, Some(Duration::from_millis(1)))?;
         for event in &events {
-            let number = event.token().0;
-            let Some(connection) = connections.get_mut(number) else {
-                continue;
-            };
-            let mut closed = event.is_writable() && connection.go_on().is_err();
-            if event.is_readable() && !closed {
-                match connection.read() {
-                    Progress::Waiting => continue,
-                    Progress::Answered(status) => {
-                        run.answered(status, connection);
-                        run.idle.push(number);
-                    }
-                    Progress::Closed => closed = true,
-                }
-            }
-            if closed {
-                run.reopen(number, connection, &poll)?;
-            }
+            run.event(event.token().0, event.is_writable(), event.is_readable());
         }
     }
-    let unanswered = plan.connections - run.idle.len();
+    let unanswered = run.under_way();
     Ok(run.json(sent, unanswered))
 }
 
 impl Run<'_> {
+    fn under_way(&self) -> usize {
+        self.slots.len() - self.idle.len() - self.empty.len()
+    }
+
     /// Gives what is due to connections that are free.
-    fn send(&mut self, connections: &mut [Connection], poll: &Poll) -> Result<()> {
+    fn send(&mut self, poll: &Poll) -> Result<()> {
         while let Some(due) = self.waiting.front().copied() {
-            let Some(number) = self.idle.pop() else { break };
-            let Some(connection) = connections.get_mut(number) else {
+            let number = match self.idle.pop() {
+                // One that was closed meanwhile is opened again below.
+                Some(number) => number,
+                None => match self.empty.pop() {
+                    Some(number) => number,
+                    None => break,
+                },
+            };
+            let Some(slot) = self.slots.get_mut(number) else {
+                break;
+            };
+            if slot.connection.is_none() {
+                let opened = Connection::begin(self.plan.address, Token(number), poll.registry());
+                slot.connection = Some(opened.with_context(|| self.plan.address.to_string())?);
+            }
+            let Some(connection) = &mut slot.connection else {
                 break;
             };
             self.waiting.pop_front();
             self.templates.write(&mut connection.request);
+            slot.busy = true;
             if connection.start(due).is_err() {
-                self.reopen(number, connection, poll)?;
+                self.close(number);
             }
         }
         Ok(())
     }
 
-    fn reopen(&mut self, number: usize, connection: &mut Connection, poll: &Poll) -> Result<()> {
-        self.broken += 1;
-        anyhow::ensure!(
-            self.broken < 100_000,
-            "the server keeps closing connections"
-        );
-        *connection = Connection::open(self.plan.address, Token(number), poll.registry())?;
-        if !self.idle.contains(&number) {
-            self.idle.push(number);
+    fn event(&mut self, number: usize, writable: bool, readable: bool) {
+        let Some(slot) = self.slots.get_mut(number) else {
+            return;
+        };
+        let Some(connection) = &mut slot.connection else {
+            return;
+        };
+        let mut closed = writable && slot.busy && connection.go_on().is_err();
+        if readable && !closed {
+            match connection.read() {
+                Progress::Waiting => {}
+                Progress::Answered(status) if slot.busy => {
+                    slot.busy = false;
+                    let since = connection.since;
+                    if self.sample.is_empty() && status == 200 {
+                        self.sample = sample(connection.answer());
+                    }
+                    self.idle.push(number);
+                    self.answered(status, since);
+                }
+                Progress::Answered(_) | Progress::Closed => closed = true,
+            }
         }
-        Ok(())
+        if closed {
+            self.close(number);
+        }
     }
 
-    fn answered(&mut self, status: u16, connection: &Connection) {
+    /// An idle connection may go; one with a request is counted as broken.
+    fn close(&mut self, number: usize) {
+        let Some(slot) = self.slots.get_mut(number) else {
+            return;
+        };
+        slot.connection = None;
+        if std::mem::take(&mut slot.busy) {
+            self.broken += 1;
+            self.empty.push(number);
+        }
+    }
+
+    fn answered(&mut self, status: u16, since: Instant) {
         let now = Instant::now();
-        let taken = now - connection.since;
+        let taken = now - since;
         let second = (now - self.begin).as_secs() as usize;
         if self.seconds.len() <= second {
             self.seconds.resize(second + 1, Second::default());
@@ -174,9 +212,6 @@ impl Run<'_> {
         if status == 200 {
             self.accepted.record(taken);
             second.accepted.record(taken);
-            if self.sample.is_empty() {
-                self.sample = sample(connection.answer());
-            }
         } else {
             self.refused.record(taken);
             second.refused += 1;
@@ -215,6 +250,7 @@ impl Run<'_> {
             "unanswered": unanswered,
             "broken_connections": self.broken,
             "most_waiting_for_a_connection": self.most_waiting,
+            "most_connections": self.most_connections,
             "seconds": seconds,
             "generator_cpu_s": own_cpu(),
             "sample": self.sample,
