@@ -31,7 +31,6 @@ mod request;
 mod resource_form;
 mod response;
 mod route;
-mod suggest;
 mod template;
 
 pub use connector::{HttpConnectors, Options};

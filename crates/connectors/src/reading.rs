@@ -1,9 +1,7 @@
 //! Reading an object field by field, with every fault collected.
 
-use relynt_domain::Fault;
+use relynt_domain::{Fault, nearest};
 use relynt_json::{Object, Value};
-
-use crate::suggest::nearest;
 
 /// At most so many faults are told at once.
 const MAX_FAULTS: usize = 100;

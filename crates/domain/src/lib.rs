@@ -22,6 +22,7 @@ mod fault;
 mod ids;
 mod people;
 mod policy_version;
+mod suggest;
 mod text;
 mod time;
 
@@ -45,5 +46,6 @@ pub use ids::{
 };
 pub use people::{Member, Role, Scope, Scopes, Token};
 pub use policy_version::{ChangeNumber, PolicyVersion};
+pub use suggest::nearest;
 pub use text::{Label, LabelError};
 pub use time::{Timestamp, TimestampError};

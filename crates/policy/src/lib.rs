@@ -54,7 +54,6 @@ mod pattern;
 mod policy;
 mod reason;
 mod rule;
-mod suggest;
 mod text;
 mod vocabulary;
 

@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-use relynt_domain::{Fault, Timestamp};
+use relynt_domain::{Fault, Timestamp, nearest};
 use relynt_json::{Object, Value};
 
 use crate::error::Refusal;
@@ -194,42 +194,9 @@ impl Fields {
     }
 }
 
-/// The known name that a mistyped one may mean: one or two letters away.
-fn nearest(name: &str, known: &[&'static str]) -> Option<&'static str> {
-    if name.len() > 64 {
-        return None;
-    }
-    known
-        .iter()
-        .map(|known| (distance(name, known), *known))
-        .filter(|(distance, known)| *distance <= 2 && *distance * 3 <= known.len())
-        .min()
-        .map(|(_, known)| known)
-}
-
-/// Levenshtein's distance.
-pub(crate) fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut before = i;
-        let mut left = i + 1;
-        for (cell, y) in row.iter_mut().skip(1).zip(&b) {
-            let changed = before + usize::from(x != *y);
-            before = *cell;
-            left = changed.min(before + 1).min(left + 1);
-            *cell = left;
-        }
-        if let Some(first) = row.first_mut() {
-            *first = i + 1;
-        }
-    }
-    row.last().copied().unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{Fields, distance};
+    use super::Fields;
     use crate::error::Refusal;
 
     fn fields(text: &str) -> Fields {
@@ -280,17 +247,5 @@ mod tests {
         assert_eq!(all.end(Some(())).unwrap_err().faults.len(), 3);
         assert!(fields("{}").end(Some(())).is_ok());
         assert!(Fields::of(relynt_json::parse(b"[]").unwrap()).is_err());
-    }
-
-    #[test]
-    fn distance_is_levenshteins() {
-        for (a, b, expected) in [
-            ("", "", 0),
-            ("a", "", 1),
-            ("kitten", "sitting", 3),
-            ("ab", "ba", 2),
-        ] {
-            assert_eq!(distance(a, b), expected, "{a} {b}");
-        }
     }
 }

@@ -1,11 +1,10 @@
 //! Reading members of an object: present or not, known or not, of the right kind.
 
-use relynt_domain::AgentId;
+use relynt_domain::{AgentId, nearest};
 use relynt_json::{Object, Value};
 
 use super::fault::{At, Faults};
 use crate::limits::MAX_LIST_ITEMS;
-use crate::suggest::nearest;
 use crate::text::{is_blank, longer_than, shown, unprintable};
 use crate::vocabulary::Vocabulary;
 

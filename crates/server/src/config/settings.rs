@@ -168,13 +168,8 @@ fn known(name: &str) -> Result<Option<&'static str>, ConfigError> {
 
 fn unknown(kind: &str, name: &str, names: &[&str]) -> ConfigError {
     let name: String = name.chars().filter(|c| !c.is_control()).take(64).collect();
-    let near = names
-        .iter()
-        .map(|known| (crate::fields::distance(&name, known), known))
-        .filter(|(distance, _)| *distance <= 2)
-        .min();
-    ConfigError::new(match near {
-        Some((_, near)) => format!("`{name}` is not a {kind}; did you mean `{near}`?"),
+    ConfigError::new(match relynt_domain::nearest(&name, names) {
+        Some(near) => format!("`{name}` is not a {kind}; did you mean `{near}`?"),
         None => format!("`{name}` is not a {kind}"),
     })
 }

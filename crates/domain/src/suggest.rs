@@ -1,17 +1,16 @@
 //! The nearest known word, for "did you mean".
 
-use crate::text::longer_than;
-
 /// The word of the list that differs from the given one in few letters, if there is one.
-pub(crate) fn nearest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
+pub fn nearest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
     const CHARS: usize = 64;
-    if longer_than(word, CHARS) {
+    // What is long is no slip, and comparing it would cost.
+    if word.chars().nth(CHARS).is_some() {
         return None;
     }
     let word = word.trim().to_lowercase().replace([' ', '-'], "_");
     known
         .iter()
-        .map(|candidate| (distance(&word, candidate), *candidate))
+        .map(|candidate| (distance(&word, &candidate.to_lowercase()), *candidate))
         .filter(|(distance, candidate)| *distance <= candidate.len().div_ceil(3).min(4))
         .min()
         .map(|(_, candidate)| candidate)
@@ -37,6 +36,24 @@ fn distance(a: &str, b: &str) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn distance_is_levenshteins() {
+        for (a, b, expected) in [
+            ("", "", 0),
+            ("a", "", 1),
+            ("kitten", "sitting", 3),
+            ("ab", "ba", 2),
+        ] {
+            assert_eq!(distance(a, b), expected, "{a} {b}");
+        }
+    }
+
+    #[test]
+    fn variables_in_capitals_are_words_too() {
+        let known = ["RELYNT_LISTEN", "RELYNT_LOG"];
+        assert_eq!(nearest("RELYNT_LISTN", &known), Some("RELYNT_LISTEN"));
+    }
 
     #[test]
     fn a_slip_finds_its_word() {
