@@ -170,7 +170,7 @@ async fn open(folder: &Path) -> Result<Gateway> {
         timer: Arc::new(SystemTimer),
         entropy,
         answers: Arc::new(WireAnswers),
-        credential_key: CredentialKey::derive(&master_key),
+        credential_key: CredentialKey::derive(&master_key)?,
         settings: Settings::default(),
     };
     Ok(Gateway::open(parts, true).await?)

@@ -9,8 +9,8 @@ use relynt_domain::{
 };
 use zeroize::Zeroizing;
 
-use crate::Gateway;
 use crate::directory::Snapshot;
+use crate::{Gateway, OpenError};
 
 /// Why a caller is not let in. The text says no more than the holder of the credential may know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -57,16 +57,17 @@ impl hkdf::KeyType for Len32 {
 
 impl CredentialKey {
     /// Derives the key from the master key (HKDF-SHA256, RFC 5869).
-    pub fn derive(master_key: &[u8; 32]) -> Self {
+    ///
+    /// # Errors
+    /// The library refuses; no credential is checked under a key that was not derived.
+    pub fn derive(master_key: &[u8; 32]) -> Result<Self, OpenError> {
         let mut key = Zeroizing::new([0; 32]);
-        let derived = hkdf::Salt::new(hkdf::HKDF_SHA256, b"relynt credential hash v1")
+        hkdf::Salt::new(hkdf::HKDF_SHA256, b"relynt credential hash v1")
             .extract(master_key)
             .expand(&[b"hmac-sha256"], Len32)
-            .and_then(|okm| okm.fill(key.as_mut()));
-        // 32 bytes are within the bound of RFC 5869, so this cannot fail; were it to, the key of
-        // zeros would be used for storing and comparing alike, which a test would notice.
-        debug_assert!(derived.is_ok());
-        Self(key)
+            .and_then(|okm| okm.fill(key.as_mut()))
+            .map_err(|_| OpenError::Key)?;
+        Ok(Self(key))
     }
 
     /// What is stored of a credential: HMAC-SHA256 over kind, lookup id and secret.

@@ -108,8 +108,8 @@ pub enum OpenError {
     /// There is no randomness for a key.
     #[error(transparent)]
     Entropy(#[from] EntropyError),
-    /// A stored signing key is not one.
-    #[error("a stored signing key cannot be used")]
+    /// A stored signing key is not one, or a key cannot be derived.
+    #[error("a stored signing key cannot be used, or a key cannot be derived")]
     Key,
 }
 

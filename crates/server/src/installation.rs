@@ -83,7 +83,7 @@ impl Installation {
                 ..ConnectorOptions::default()
             },
         );
-        let credential_key = CredentialKey::derive(&options.master_key);
+        let credential_key = CredentialKey::derive(&options.master_key)?;
         let store = SqliteStore::open(OpenOptions::new(
             options.folder,
             options.master_key,

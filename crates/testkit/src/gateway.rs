@@ -109,7 +109,7 @@ fn parts(
         timer: Arc::new(HastyTimer),
         entropy: Arc::clone(entropy) as _,
         answers: Arc::new(PlainAnswers),
-        credential_key: CredentialKey::derive(&MASTER_KEY),
+        credential_key: CredentialKey::derive(&MASTER_KEY).expect("a key"),
         settings: Settings::default(),
     };
     (inner, store, parts)
