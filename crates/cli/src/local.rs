@@ -6,13 +6,15 @@ pub(crate) mod serving;
 pub(crate) mod signals;
 
 use std::net::SocketAddr;
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::Args;
 use relynt_server::{
     Config, Installation, InstallationError, InstallationOptions, MasterKey, StoreUrl,
 };
-use relynt_store::OpenError;
+use relynt_store::{Bringers, OpenError};
 use zeroize::Zeroizing;
 
 use self::folder::{DATABASE, KEY};
@@ -110,8 +112,9 @@ pub(crate) async fn open(
     config: &Config,
     plain_http: bool,
     own_listeners: Vec<SocketAddr>,
+    bringers: Arc<Bringers>,
 ) -> Result<Installation, Failure> {
-    let opened = install(config, plain_http, own_listeners).await?;
+    let opened = install(config, plain_http, own_listeners, bringers).await?;
     opened.map_err(|error| cannot_open(&error))
 }
 
@@ -120,6 +123,7 @@ pub(crate) async fn install(
     config: &Config,
     plain_http: bool,
     own_listeners: Vec<SocketAddr>,
+    bringers: Arc<Bringers>,
 ) -> Result<Result<Installation, InstallationError>, Failure> {
     let key = master_key(config)?;
     let options = InstallationOptions {
@@ -128,6 +132,7 @@ pub(crate) async fn install(
         connector_allow: config.connector_allow.clone(),
         plain_http,
         own_listeners,
+        bringers,
     };
     Ok(Installation::open(options).await)
 }
@@ -149,11 +154,21 @@ pub(crate) fn cannot_open(error: &InstallationError) -> Failure {
     Failure::new(Exit::No, text)
 }
 
-/// Runs asynchronous work to its end.
-pub(crate) fn block_on<T>(work: impl Future<Output = T>) -> Result<T, Failure> {
+/// Runs asynchronous work to its end, on threads that tell the store's writer when they rest.
+pub(crate) fn block_on<T, W: Future<Output = T>>(
+    work: impl FnOnce(Arc<Bringers>) -> W,
+) -> Result<T, Failure> {
+    // One core is left to the store's writer, which works as hard as they do.
+    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let threads = cores.saturating_sub(1).max(1);
+    let bringers = Bringers::new(threads);
+    let (rests, works) = (Arc::clone(&bringers), Arc::clone(&bringers));
     let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(threads)
+        .on_thread_park(move || rests.rests())
+        .on_thread_unpark(move || works.works())
         .enable_all()
         .build()
         .map_err(|error| Failure::file("start threads of", "relynt", &error))?;
-    Ok(runtime.block_on(work))
+    Ok(runtime.block_on(work(bringers)))
 }

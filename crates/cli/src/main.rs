@@ -33,6 +33,11 @@ use crate::arguments::Arguments;
 use crate::output::Output;
 use crate::outside::Outside;
 
+/// What a call allocates on one thread is often given back on another: the system's allocator pays
+/// for that with locks.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let outside = Outside::of_process();
     let exit = match Arguments::try_parse() {

@@ -112,8 +112,9 @@ impl Sender<'_> {
             max_body: MAX_BODY,
         };
         // A machine that slept between the commit and here must not act on what was allowed long ago.
-        let in_time = || {
-            if self.clock.uptime() <= send_by {
+        let clock = Arc::clone(self.clock);
+        let in_time = move || {
+            if clock.uptime() <= send_by {
                 Ok(())
             } else {
                 Err(Hold::TooLate)

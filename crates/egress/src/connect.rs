@@ -61,7 +61,7 @@ impl Egress {
         origin: &Origin,
         organization: Option<OrganizationId>,
         deadline: Instant,
-    ) -> Result<Box<dyn Stream>, Fault> {
+    ) -> Result<(Box<dyn Stream>, SocketAddr), Fault> {
         let work = async {
             let addresses = self.addresses(origin).await?;
             // One refused address refuses the name: otherwise whoever answers for the name could
@@ -69,16 +69,16 @@ impl Egress {
             for address in &addresses {
                 self.rules.check(*address, organization)?;
             }
-            let tcp = self.first_of(&addresses, organization, deadline).await?;
+            let (tcp, peer) = self.first_of(&addresses, organization, deadline).await?;
             match origin.scheme() {
-                Scheme::Http => Ok(Box::new(tcp) as Box<dyn Stream>),
+                Scheme::Http => Ok((Box::new(tcp) as Box<dyn Stream>, peer)),
                 Scheme::Https => {
                     let name = origin
                         .server_name()
                         .ok_or_else(|| Fault::Tls(invalid("host")))?;
                     let connector = TlsConnector::from(self.tls.clone());
                     let tls = connector.connect(name, tcp).await.map_err(Fault::Tls)?;
-                    Ok(Box::new(tls) as Box<dyn Stream>)
+                    Ok((Box::new(tls) as Box<dyn Stream>, peer))
                 }
             }
         };
@@ -114,7 +114,7 @@ impl Egress {
         addresses: &[SocketAddr],
         organization: Option<OrganizationId>,
         deadline: Instant,
-    ) -> Result<TcpStream, Fault> {
+    ) -> Result<(TcpStream, SocketAddr), Fault> {
         let mut last = Fault::ConnectTimeout;
         let tried = addresses.get(..MAX_TRIED).unwrap_or(addresses);
         let mut left = u32::try_from(tried.len()).unwrap_or(u32::MAX);
@@ -133,7 +133,7 @@ impl Egress {
                     let peer = stream.peer_addr().map_err(Fault::Connect)?;
                     self.rules.check(peer, organization)?;
                     stream.set_nodelay(true).map_err(Fault::Connect)?;
-                    return Ok(stream);
+                    return Ok((stream, peer));
                 }
             }
         }

@@ -1,31 +1,23 @@
-//! One request, one answer, on a connection of its own.
+//! One request, one answer.
 
-use std::future::{Future, poll_fn};
-use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::header::{CONNECTION, HOST};
 use http::{HeaderMap, HeaderValue, Request, StatusCode};
-use http_body_util::{BodyExt, Full};
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
+use http_body_util::Full;
 use relynt_domain::OrganizationId;
 use rustls::ClientConfig;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, timeout_at};
 
 use crate::connect::Fault;
-use crate::gate::{Gated, Hold, Sent};
+use crate::gate::{Check, Hold, Sent};
+use crate::line::{Ended, Idle, Line, Whose};
 use crate::origin::Origin;
 use crate::resolve::{Resolve, SystemResolver};
 use crate::rules::AddressRules;
 use crate::tls::{Roots, RootsFault};
-
-/// The head of an answer may have this many bytes and fields.
-const MAX_HEAD: usize = 64 * 1024;
-const MAX_FIELDS: usize = 128;
 
 /// The way out. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -33,6 +25,7 @@ pub struct Egress {
     pub(crate) rules: Arc<AddressRules>,
     pub(crate) resolver: Arc<dyn Resolve>,
     pub(crate) tls: Arc<ClientConfig>,
+    idle: Arc<Idle>,
 }
 
 /// A request and its bounds.
@@ -99,6 +92,7 @@ impl Egress {
             rules: Arc::new(rules),
             resolver: Arc::new(SystemResolver),
             tls: roots.into_config()?,
+            idle: Arc::default(),
         })
     }
 
@@ -106,6 +100,8 @@ impl Egress {
     #[must_use]
     pub fn with_resolver(mut self, resolver: Arc<dyn Resolve>) -> Self {
         self.resolver = resolver;
+        // What another resolver led to is not used on.
+        self.idle = Arc::default();
         self
     }
 
@@ -114,52 +110,110 @@ impl Egress {
         &self.rules
     }
 
-    /// Sends one request on a fresh connection and reads its answer.
+    /// Sends one request and reads its answer, on a connection that the same organization has used
+    /// for the same origin within the last second, or on a fresh one.
     ///
     /// `before_first_byte` is asked after the handshake, right before the first byte of the request
     /// is written; it must not block. Dropping the future closes the connection.
     pub async fn exchange<F>(&self, exchange: Exchange, before_first_byte: F) -> Report
     where
-        F: FnOnce() -> Result<(), Hold> + Send + Unpin,
+        F: FnOnce() -> Result<(), Hold> + Send + 'static,
     {
         let now = Instant::now();
         let deadline = now + exchange.within;
         let connected = deadline.min(now + exchange.connect_within);
-        let connection = self
-            .connect(&exchange.origin, exchange.organization, connected)
-            .await;
-        let stream = match connection {
-            Ok(stream) => stream,
-            Err(fault) => {
-                return Report {
-                    sent: Sent::No,
-                    answer: None,
-                    fault: Some(fault),
-                };
-            }
+        let whose = (exchange.origin, exchange.organization);
+        let mut question = Question {
+            request: finish(exchange.request, &whose.0),
+            check: Box::new(before_first_byte),
         };
-        let request = finish(exchange.request, &exchange.origin);
-        let (stream, verdict) = Gated::new(stream, before_first_byte);
-        let mut progress = Progress::new(exchange.max_body);
-        let ended = timeout_at(deadline, converse(stream, request, &mut progress)).await;
-        let (sent, fault) = match (verdict.get(), ended) {
-            (Some(Err(hold)), _) => (Sent::No, Some(Fault::Held(*hold))),
+        let bounds = (deadline, exchange.max_body);
+        if let Some(line) = self.kept(&whose).await {
+            match self.talk(&whose, line, question, bounds).await {
+                Ok(report) => return report,
+                // It was closed at the last moment, and not a byte was written: on a fresh one.
+                Err(unsent) => question = unsent,
+            }
+        }
+        let fault = match self.fresh(&whose, connected).await {
+            Ok(line) => match self.talk(&whose, line, question, bounds).await {
+                Ok(report) => return report,
+                Err(_) => Fault::Broken,
+            },
+            Err(fault) => fault,
+        };
+        Report {
+            sent: Sent::No,
+            answer: None,
+            fault: Some(fault),
+        }
+    }
+
+    /// A connection that was used before, if one is open and may still be used.
+    async fn kept(&self, whose: &Whose) -> Option<Line> {
+        let line = self.idle.take(whose).await?;
+        self.rules.check(line.peer, whose.1).ok()?;
+        Some(line)
+    }
+
+    async fn fresh(&self, whose: &Whose, connected: Instant) -> Result<Line, Fault> {
+        let (stream, peer) = self.connect(&whose.0, whose.1, connected).await?;
+        Line::new(stream, peer).await.map_err(|_| Fault::Broken)
+    }
+
+    /// Asks on a connection, which is kept if all went well. The question comes back if the
+    /// connection had ended before a byte of it was written.
+    async fn talk(
+        &self,
+        whose: &Whose,
+        mut line: Line,
+        question: Question,
+        (deadline, max_body): (Instant, usize),
+    ) -> Result<Report, Question> {
+        let mut progress = Progress::new(max_body);
+        line.gate.arm(question.check);
+        let talk = line.converse(question.request, &mut progress);
+        let ended = timeout_at(deadline, talk).await;
+        let verdict = line.gate.verdict();
+        let (sent, fault) = match (verdict, ended) {
+            (Some(Err(hold)), _) => (Sent::No, Some(Fault::Held(hold))),
             (verdict, Ok(Ok(()))) => (sent(verdict), None),
-            (verdict, Ok(Err(Cut))) => (sent(verdict), Some(Fault::Broken)),
+            (verdict, Ok(Err(Ended::Unsent(request)))) => {
+                if let Some(check) = line.gate.disarm() {
+                    let request = *request;
+                    return Err(Question { request, check });
+                }
+                (sent(verdict), Some(Fault::Broken))
+            }
+            (verdict, Ok(Err(Ended::Cut))) => (sent(verdict), Some(Fault::Broken)),
             (verdict, Err(_)) => {
                 progress.end = BodyEnd::TimedOut;
                 (sent(verdict), Some(Fault::Timeout))
             }
         };
-        Report {
+        if fault.is_none() && progress.end == BodyEnd::Complete {
+            self.idle.put(whose.clone(), line).await;
+        }
+        Ok(Report {
             sent,
             answer: progress.into_answer(),
             fault,
-        }
+        })
+    }
+
+    /// Closes connections that no request has used for a second. To be called every now and then.
+    pub fn close_idle(&self) {
+        self.idle.close_old();
     }
 }
 
-fn sent(verdict: Option<&Result<(), Hold>>) -> Sent {
+/// A request and what is asked before its first byte.
+struct Question {
+    request: Request<Full<Bytes>>,
+    check: Check,
+}
+
+fn sent(verdict: Option<Result<(), Hold>>) -> Sent {
     if verdict.is_some() {
         Sent::Maybe
     } else {
@@ -175,18 +229,15 @@ fn finish(request: Request<Bytes>, origin: &Origin) -> Request<Full<Bytes>> {
     if let Ok(host) = HeaderValue::from_str(&origin.authority()) {
         headers.insert(HOST, host);
     }
-    headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    headers.remove(CONNECTION);
     request
 }
 
-/// The connection broke or spoke no HTTP.
-struct Cut;
-
 /// What has come so far; outlives the conversation, which may be dropped at its deadline.
-struct Progress {
-    head: Option<(StatusCode, HeaderMap)>,
+pub(crate) struct Progress {
+    pub(crate) head: Option<(StatusCode, HeaderMap)>,
     body: BytesMut,
-    end: BodyEnd,
+    pub(crate) end: BodyEnd,
     max_body: usize,
 }
 
@@ -201,7 +252,7 @@ impl Progress {
     }
 
     /// Keeps what fits; `false` if something did not.
-    fn take(&mut self, data: &[u8]) -> bool {
+    pub(crate) fn take(&mut self, data: &[u8]) -> bool {
         let room = self.max_body.saturating_sub(self.body.len());
         let kept = data.get(..room).unwrap_or(data);
         self.body.extend_from_slice(kept);
@@ -217,55 +268,4 @@ impl Progress {
             end: self.end,
         })
     }
-}
-
-async fn converse<S>(
-    stream: S,
-    request: Request<Full<Bytes>>,
-    progress: &mut Progress,
-) -> Result<(), Cut>
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send,
-{
-    let (mut sender, connection) = http1::Builder::new()
-        .max_headers(MAX_FIELDS)
-        .max_buf_size(MAX_HEAD)
-        .handshake(TokioIo::new(stream))
-        .await
-        .map_err(|_| Cut)?;
-    let mut connection = Some(Box::pin(connection));
-    let response = alongside(&mut connection, sender.send_request(request))
-        .await
-        .map_err(|_| Cut)?;
-    let (head, mut body) = response.into_parts();
-    progress.head = Some((head.status, head.headers));
-    while let Some(frame) = alongside(&mut connection, body.frame()).await {
-        // Trailers are nobody's business here.
-        if let Some(data) = frame.map_err(|_| Cut)?.data_ref()
-            && !progress.take(data)
-        {
-            progress.end = BodyEnd::TooLong;
-            return Ok(());
-        }
-    }
-    progress.end = BodyEnd::Complete;
-    Ok(())
-}
-
-/// Waits for `work` while the connection does its part. There is no task of its own for it: when the
-/// caller goes, both go.
-async fn alongside<C: Future, W: Future>(
-    connection: &mut Option<Pin<Box<C>>>,
-    work: W,
-) -> W::Output {
-    let mut work = pin!(work);
-    poll_fn(|cx| {
-        if let Some(running) = connection
-            && running.as_mut().poll(cx).is_ready()
-        {
-            *connection = None;
-        }
-        work.as_mut().poll(cx)
-    })
-    .await
 }

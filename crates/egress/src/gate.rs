@@ -2,7 +2,7 @@
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -25,42 +25,75 @@ pub enum Sent {
     Maybe,
 }
 
-/// What became of the check; empty while nothing was written.
-pub(crate) type Verdict = Arc<OnceLock<Result<(), Hold>>>;
+/// Asked right before the first byte of a request; must not block.
+pub(crate) type Check = Box<dyn FnOnce() -> Result<(), Hold> + Send>;
 
-/// A connection whose first write asks `check` whether it may happen.
+#[derive(Default)]
+struct State {
+    check: Option<Check>,
+    /// What became of the check; none while nothing was written.
+    verdict: Option<Result<(), Hold>>,
+}
+
+/// The gate of a connection, shut unless it is armed for one request.
+#[derive(Clone, Default)]
+pub(crate) struct Gate(Arc<Mutex<State>>);
+
+impl Gate {
+    /// Lets the next request ask `check`, and forgets what became of the last one.
+    pub(crate) fn arm(&self, check: Check) {
+        *self.state() = State {
+            check: Some(check),
+            verdict: None,
+        };
+    }
+
+    /// Shuts it. The check, if it was not asked.
+    pub(crate) fn disarm(&self) -> Option<Check> {
+        std::mem::take(&mut *self.state()).check
+    }
+
+    /// What became of the check; none while nothing was written.
+    pub(crate) fn verdict(&self) -> Option<Result<(), Hold>> {
+        self.state().verdict
+    }
+
+    fn open(&self) -> io::Result<()> {
+        let mut state = self.state();
+        let verdict = match state.verdict {
+            Some(verdict) => verdict,
+            None => state.check.take().map_or(Err(Hold::TooLate), |check| check()),
+        };
+        state.verdict = Some(verdict);
+        verdict.map_err(|_| io::Error::new(io::ErrorKind::PermissionDenied, "held back"))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A connection whose first write of a request asks the gate whether it may happen.
 ///
 /// The check sits in the write itself, above TLS: nothing can come between the two but the
 /// scheduler of the operating system.
-pub(crate) struct Gated<S, F> {
+pub(crate) struct Gated<S> {
     stream: S,
-    check: Option<F>,
-    verdict: Verdict,
+    gate: Gate,
 }
 
-impl<S, F: FnOnce() -> Result<(), Hold>> Gated<S, F> {
-    pub(crate) fn new(stream: S, check: F) -> (Self, Verdict) {
-        let verdict = Verdict::default();
-        (
-            Self {
-                stream,
-                check: Some(check),
-                verdict: Arc::clone(&verdict),
-            },
-            verdict,
-        )
-    }
-
-    fn open(&mut self) -> io::Result<()> {
-        let verdict = self.verdict.get_or_init(|| match self.check.take() {
-            Some(check) => check(),
-            None => Err(Hold::TooLate),
-        });
-        verdict.map_err(|_| io::Error::new(io::ErrorKind::PermissionDenied, "held back"))
+impl<S> Gated<S> {
+    pub(crate) fn new(stream: S) -> (Self, Gate) {
+        let gate = Gate::default();
+        let gated = Self {
+            stream,
+            gate: gate.clone(),
+        };
+        (gated, gate)
     }
 }
 
-impl<S: AsyncRead + Unpin, F: Unpin> AsyncRead for Gated<S, F> {
+impl<S: AsyncRead + Unpin> AsyncRead for Gated<S> {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -70,11 +103,7 @@ impl<S: AsyncRead + Unpin, F: Unpin> AsyncRead for Gated<S, F> {
     }
 }
 
-impl<S, F> AsyncWrite for Gated<S, F>
-where
-    S: AsyncWrite + Unpin,
-    F: FnOnce() -> Result<(), Hold> + Unpin,
-{
+impl<S: AsyncWrite + Unpin> AsyncWrite for Gated<S> {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -82,7 +111,7 @@ where
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         if !buf.is_empty() {
-            this.open()?;
+            this.gate.open()?;
         }
         Pin::new(&mut this.stream).poll_write(cx, buf)
     }
@@ -94,7 +123,7 @@ where
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         if bufs.iter().any(|buf| !buf.is_empty()) {
-            this.open()?;
+            this.gate.open()?;
         }
         Pin::new(&mut this.stream).poll_write_vectored(cx, bufs)
     }

@@ -18,6 +18,7 @@ mod address;
 mod connect;
 mod exchange;
 mod gate;
+mod line;
 mod origin;
 mod resolve;
 mod rules;

@@ -6,13 +6,13 @@ use crate::Gateway;
 use crate::ports::{Answer, AnswerParts};
 
 impl Gateway {
-    /// How a closed call is answered, and what of it has to be kept.
+    /// How a closed call is answered, what of it has to be kept, and the body.
     pub(crate) fn answer(
         &self,
         receipt: &Receipt,
         tool_response: Option<&str>,
         request_id: &str,
-    ) -> Answer {
+    ) -> (Answer, Vec<u8>) {
         let format = self.answers.format();
         let rendered = self.answers.render(&AnswerParts {
             format,
@@ -23,11 +23,12 @@ impl Gateway {
         });
         // What its receipt says can be rendered again; the rest is kept, sealed.
         let keep = rendered.http_status != 200 || tool_response.is_some();
-        Answer {
+        let answer = Answer {
             http_status: rendered.http_status,
             format,
-            body: keep.then_some(rendered.body),
-        }
+            body: keep.then(|| rendered.body.clone()),
+        };
+        (answer, rendered.body)
     }
 
     /// The body of an answer: as it was kept, or rendered again from its receipt.

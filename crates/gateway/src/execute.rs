@@ -13,6 +13,7 @@ use crate::ports::{
     PermitRequest, Slot, StoreError,
 };
 use crate::receipts::{Columns, hash_text, risk_of, sign};
+use crate::submit::submitted;
 use crate::{Gateway, Submitted};
 
 /// What `deadline_at` adds to the time that all attempts may take.
@@ -81,7 +82,7 @@ impl Gateway {
         let now = self.clock.now();
         let execution = execution_of(intent, &done.outcome, now);
         let receipt = self.outcome_receipt(intent, &execution, done, intent.receipt_id, now)?;
-        let answer = self.answer(
+        let (answer, body) = self.answer(
             receipt.signed.record(),
             done.tool_response.as_deref(),
             &intent.request_id,
@@ -99,7 +100,7 @@ impl Gateway {
             self.publish(organization, approval).await;
         }
         match closed {
-            ClosedOutcome::Closed => Ok(self.submitted(&receipt, &answer, &intent.request_id)),
+            ClosedOutcome::Closed => Ok(submitted(&receipt, &answer, body)),
             ClosedOutcome::AlreadyClosed => {
                 self.record_late(organization, intent, &closing, done)
                     .await?;

@@ -21,6 +21,8 @@ use crate::{Gateway, SubmitError};
 pub(crate) struct Planned {
     pub(crate) plan: Plan,
     pub(crate) target: Option<Target>,
+    /// The answer's body, where it is known already.
+    pub(crate) body: Option<Vec<u8>>,
 }
 
 pub(crate) struct Target {
@@ -62,10 +64,11 @@ impl Gateway {
         let receipt_id = ReceiptId::new(now, self.random()?);
         let receipt = of_call(call, receipt_id, &policy, &ruling, now);
         let close = |receipt: Receipt, decision: Decision| -> Result<Planned, SubmitError> {
-            let decided = self.close(call, receipt, receipt_id, &ruling, decision, now)?;
+            let (decided, body) = self.close(call, receipt, receipt_id, &ruling, decision, now)?;
             Ok(Planned {
                 plan: Plan::Ready(Box::new(decided)),
                 target: None,
+                body: Some(body),
             })
         };
         match (ruling.verdict, connector) {
@@ -94,6 +97,7 @@ impl Gateway {
                         slot,
                         budget,
                     }),
+                    body: None,
                 })
             }
             (Verdict::RequireApproval, connector) => {
@@ -132,7 +136,11 @@ impl Gateway {
                     votes: Vec::new(),
                 };
                 let plan = self.ask(call, receipt, receipt_id, &ruling, record, now);
-                Ok(Planned { plan, target: None })
+                Ok(Planned {
+                    plan,
+                    target: None,
+                    body: None,
+                })
             }
         }
     }
@@ -200,7 +208,7 @@ impl Gateway {
         ruling: &Ruling,
         decision: Decision,
         now: Timestamp,
-    ) -> Result<Decided, SubmitError> {
+    ) -> Result<(Decided, Vec<u8>), SubmitError> {
         let columns = Columns {
             id,
             created_at: now,
@@ -213,12 +221,13 @@ impl Gateway {
             .signer
             .with(|key| sign(receipt, columns, key))
             .map_err(|error| SubmitError::Unavailable(error.to_string()))?;
-        let answer = self.answer(receipt.signed.record(), None, &call.request_id);
-        Ok(Decided::Close {
+        let (answer, body) = self.answer(receipt.signed.record(), None, &call.request_id);
+        let decided = Decided::Close {
             receipt: Box::new(receipt),
             answer,
             approval: None,
-        })
+        };
+        Ok((decided, body))
     }
 
     fn intent(

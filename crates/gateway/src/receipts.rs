@@ -38,17 +38,12 @@ ledger_words! {
 
 /// `sha256:<hex>` of a digest that is already there.
 pub(crate) fn hash_text(digest: &[u8; 32]) -> String {
-    const HEX: [char; 16] = [
-        '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f',
-    ];
-    let mut text = String::with_capacity(71);
-    text.push_str("sha256:");
-    for byte in digest {
-        for nibble in [byte >> 4, byte & 15] {
-            text.push(HEX.get(usize::from(nibble)).copied().unwrap_or_default());
-        }
-    }
-    text
+    let hex = |nibble: u8| nibble + if nibble < 10 { b'0' } else { b'a' - 10 };
+    let mut text = Vec::with_capacity(71);
+    text.extend_from_slice(b"sha256:");
+    text.extend(digest.iter().flat_map(|byte| [hex(byte >> 4), hex(byte & 15)]));
+    // Nothing but ASCII was written.
+    String::from_utf8(text).unwrap_or_default()
 }
 
 /// The policy that spoke, as receipts name it.

@@ -145,7 +145,11 @@ impl Gateway {
             {
                 // From here on the decision is durable: a crash leaves a closed call, or an intent
                 // that recovery closes as unknown.
-                Recorded::New(decided) => return self.finish(call, *decided, planned.target).await,
+                Recorded::New(decided) => {
+                    return self
+                        .finish(call, *decided, planned.target, planned.body)
+                        .await;
+                }
                 Recorded::Known(known) => return self.replay(&call, known).await,
                 Recorded::Refused(error) => {
                     return Err(SubmitError::Unavailable(error.to_string()));
@@ -202,11 +206,18 @@ impl Gateway {
         call: Arc<ToolCall>,
         decided: Decided,
         target: Option<Target>,
+        body: Option<Vec<u8>>,
     ) -> Result<Submitted, SubmitError> {
         match decided {
             Decided::Close {
                 receipt, answer, ..
-            } => Ok(self.submitted(&receipt, &answer, &call.request_id)),
+            } => {
+                let body = body.unwrap_or_else(|| {
+                    let receipt = receipt.signed.record();
+                    self.body_of(receipt, &answer, false, &call.request_id)
+                });
+                Ok(submitted(&receipt, &answer, body))
+            }
             Decided::Execute(intent) => {
                 let Some(Target {
                     connector,
@@ -291,18 +302,15 @@ impl Gateway {
         })
     }
 
-    pub(crate) fn submitted(
-        &self,
-        receipt: &NewReceipt,
-        answer: &Answer,
-        request_id: &str,
-    ) -> Submitted {
-        Submitted {
-            http_status: answer.http_status,
-            body: self.body_of(receipt.signed.record(), answer, false, request_id),
-            replayed: false,
-            decision: receipt.decision,
-            receipt_id: receipt.id.to_string(),
-        }
+}
+
+/// What a call is answered that was answered for the first time.
+pub(crate) fn submitted(receipt: &NewReceipt, answer: &Answer, body: Vec<u8>) -> Submitted {
+    Submitted {
+        http_status: answer.http_status,
+        body,
+        replayed: false,
+        decision: receipt.decision,
+        receipt_id: receipt.id.to_string(),
     }
 }

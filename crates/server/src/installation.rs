@@ -8,7 +8,7 @@ use relynt_gateway::{
     CredentialKey, Gateway, Parts, Settings,
     ports::{Clock, Entropy},
 };
-use relynt_store::{OpenOptions, SqliteStore};
+use relynt_store::{Bringers, OpenOptions, SqliteStore};
 use zeroize::Zeroizing;
 
 use crate::{
@@ -28,6 +28,8 @@ pub struct InstallationOptions {
     pub plain_http: bool,
     /// The listeners of this process, which no connector may reach.
     pub own_listeners: Vec<SocketAddr>,
+    /// The threads that serve, for the store's writer.
+    pub bringers: Arc<Bringers>,
 }
 
 /// The installation cannot be opened. One line that says what to do.
@@ -84,11 +86,10 @@ impl Installation {
             },
         );
         let credential_key = CredentialKey::derive(&options.master_key)?;
-        let store = SqliteStore::open(OpenOptions::new(
-            options.folder,
-            options.master_key,
-            Arc::clone(&entropy),
-        ))?;
+        let store = SqliteStore::open(OpenOptions {
+            bringers: options.bringers,
+            ..OpenOptions::new(options.folder, options.master_key, Arc::clone(&entropy))
+        })?;
         let parts = Parts {
             store: Arc::clone(&store) as Arc<dyn relynt_gateway::ports::Store>,
             connectors: Arc::new(connectors),

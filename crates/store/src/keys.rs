@@ -7,7 +7,7 @@ use relynt_domain::{AgentId, ExecutionId, IdempotencyKey, OrganizationId, Receip
 use relynt_gateway::ports::Entropy;
 use zeroize::Zeroizing;
 
-use crate::seal::{Key, Place, SealError};
+use crate::seal::{Key, Place, RecordKey, SealError};
 
 /// The master key, and the organizations' keys as far as they were needed.
 pub(crate) struct Keyring {
@@ -109,7 +109,7 @@ impl CallIdentity {
 /// The key of one call.
 #[derive(Debug)]
 pub(crate) struct CallKey {
-    key: Key,
+    key: RecordKey,
     identity: CallIdentity,
 }
 
@@ -122,6 +122,7 @@ impl CallKey {
     ) -> Result<(Self, Vec<u8>), SealError> {
         let key = Key::random(entropy)?;
         let wrapped = organization_key.wrap(entropy, &identity.place("call_key"), &key)?;
+        let key = RecordKey::new(key)?;
         Ok((Self { key, identity }, wrapped))
     }
 
@@ -131,7 +132,9 @@ impl CallKey {
         identity: CallIdentity,
         wrapped: &[u8],
     ) -> Result<Self, SealError> {
-        let key = organization_key.unwrap_key(&identity.place("call_key"), wrapped)?;
+        let key = RecordKey::new(
+            organization_key.unwrap_key(&identity.place("call_key"), wrapped)?,
+        )?;
         Ok(Self { key, identity })
     }
 

@@ -21,4 +21,4 @@ mod seal;
 mod sql;
 mod sqlite;
 
-pub use sqlite::{OpenError, OpenOptions, SqliteStore};
+pub use sqlite::{Bringers, OpenError, OpenOptions, SqliteStore};

@@ -5,6 +5,9 @@
 //! 256-bit salt, derives its key from it (HKDF-SHA256, RFC 5869) and uses a random 96-bit nonce
 //! (NIST SP 800-38D). Associated data is the record's place, so that nothing can be moved to
 //! another row, column or tenant.
+//!
+//! A call's key is itself fresh and seals a handful of values in all, each once: they are sealed
+//! under it directly ([`RecordKey`]), with a random nonce, and not under keys derived from it.
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use aws_lc_rs::hkdf::{HKDF_SHA256, Salt};
@@ -12,10 +15,14 @@ use relynt_domain::OrganizationId;
 use relynt_gateway::ports::{Entropy, StoreError};
 use zeroize::{Zeroize as _, Zeroizing};
 
+/// Under a key derived from a salt in front.
 const FORMAT: u8 = 1;
+/// Under the key itself.
+const FORMAT_DIRECT: u8 = 2;
 const SALT_LEN: usize = 32;
 const TAG_LEN: usize = 16;
 const HEAD_LEN: usize = 1 + SALT_LEN + NONCE_LEN;
+const DIRECT_HEAD_LEN: usize = 1 + NONCE_LEN;
 const INFO: &[u8] = b"relynt.seal/1";
 
 /// Bytes of every key here.
@@ -108,21 +115,12 @@ impl Key {
     ) -> Result<Vec<u8>, SealError> {
         let mut head = [0; HEAD_LEN];
         entropy.fill(&mut head).map_err(|_| SealError::Entropy)?;
-        let [format, random @ ..] = &mut head;
+        let [format, ..] = &mut head;
         *format = FORMAT;
+        let [_, random @ ..] = &head;
         let (salt, nonce) = random.split_at(SALT_LEN);
         let key = self.derive(salt)?;
-        let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| SealError::Cipher)?;
-        let mut out = Vec::with_capacity(HEAD_LEN + plain.len() + TAG_LEN);
-        out.extend_from_slice(&head);
-        out.extend_from_slice(plain);
-        let aad = Aad::from(place.associated_data());
-        let text = out.get_mut(HEAD_LEN..).ok_or(SealError::Cipher)?;
-        let tag = key
-            .seal_in_place_separate_tag(nonce, aad, text)
-            .map_err(|_| SealError::Cipher)?;
-        out.extend_from_slice(tag.as_ref());
-        Ok(out)
+        sealed(&key, &head, nonce, place, plain)
     }
 
     /// The value that was sealed for this place.
@@ -139,16 +137,7 @@ impl Key {
             return Err(SealError::Refused);
         }
         let (salt, nonce) = random.split_at(SALT_LEN);
-        let key = self.derive(salt)?;
-        let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| SealError::Refused)?;
-        let mut text = Zeroizing::new(text.to_vec());
-        let aad = Aad::from(place.associated_data());
-        let len = key
-            .open_in_place(nonce, aad, &mut text)
-            .map_err(|_| SealError::Refused)?
-            .len();
-        text.truncate(len);
-        Ok(text)
+        unsealed(&self.derive(salt)?, nonce, place, text)
     }
 
     /// Seals another key.
@@ -181,6 +170,96 @@ impl Key {
         bytes.zeroize();
         Ok(LessSafeKey::new(key.map_err(|_| SealError::Cipher)?))
     }
+}
+
+/// A key that is fresh for one record and seals its few values directly, each once.
+pub(crate) struct RecordKey {
+    key: Key,
+    cipher: LessSafeKey,
+}
+
+impl std::fmt::Debug for RecordKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let _ = &self.cipher;
+        f.write_str("RecordKey")
+    }
+}
+
+impl RecordKey {
+    pub(crate) fn new(key: Key) -> Result<Self, SealError> {
+        let unbound = UnboundKey::new(&AES_256_GCM, key.0.as_slice());
+        let cipher = LessSafeKey::new(unbound.map_err(|_| SealError::Cipher)?);
+        Ok(Self { key, cipher })
+    }
+
+    /// Seals a value for its place.
+    pub(crate) fn seal(
+        &self,
+        entropy: &dyn Entropy,
+        place: &Place<'_>,
+        plain: &[u8],
+    ) -> Result<Vec<u8>, SealError> {
+        let mut head = [0; DIRECT_HEAD_LEN];
+        entropy.fill(&mut head).map_err(|_| SealError::Entropy)?;
+        let [format, ..] = &mut head;
+        *format = FORMAT_DIRECT;
+        let [_, nonce @ ..] = &head;
+        sealed(&self.cipher, &head, nonce, place, plain)
+    }
+
+    /// The value that was sealed for this place, in this way or under a derived key.
+    pub(crate) fn unseal(
+        &self,
+        place: &Place<'_>,
+        sealed: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>, SealError> {
+        if sealed.first() != Some(&FORMAT_DIRECT) {
+            return self.key.unseal(place, sealed);
+        }
+        let (head, text) = sealed
+            .split_at_checked(DIRECT_HEAD_LEN)
+            .ok_or(SealError::Refused)?;
+        let nonce = head.get(1..).ok_or(SealError::Refused)?;
+        unsealed(&self.cipher, nonce, place, text)
+    }
+}
+
+/// Head, sealed text and tag.
+fn sealed(
+    key: &LessSafeKey,
+    head: &[u8],
+    nonce: &[u8],
+    place: &Place<'_>,
+    plain: &[u8],
+) -> Result<Vec<u8>, SealError> {
+    let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| SealError::Cipher)?;
+    let mut out = Vec::with_capacity(head.len() + plain.len() + TAG_LEN);
+    out.extend_from_slice(head);
+    out.extend_from_slice(plain);
+    let aad = Aad::from(place.associated_data());
+    let text = out.get_mut(head.len()..).ok_or(SealError::Cipher)?;
+    let tag = key
+        .seal_in_place_separate_tag(nonce, aad, text)
+        .map_err(|_| SealError::Cipher)?;
+    out.extend_from_slice(tag.as_ref());
+    Ok(out)
+}
+
+fn unsealed(
+    key: &LessSafeKey,
+    nonce: &[u8],
+    place: &Place<'_>,
+    text: &[u8],
+) -> Result<Zeroizing<Vec<u8>>, SealError> {
+    let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| SealError::Refused)?;
+    let mut text = Zeroizing::new(text.to_vec());
+    let aad = Aad::from(place.associated_data());
+    let len = key
+        .open_in_place(nonce, aad, &mut text)
+        .map_err(|_| SealError::Refused)?
+        .len();
+    text.truncate(len);
+    Ok(text)
 }
 
 #[cfg(test)]

@@ -1,5 +1,11 @@
 //! The statements. Parameters are numbered in the order of their first use.
 
+// ---- transactions
+
+pub(crate) const BEGIN: &str = "BEGIN IMMEDIATE";
+
+pub(crate) const COMMIT: &str = "COMMIT";
+
 // ---- organizations
 
 pub(crate) const CHANGE_NUMBER: &str = "SELECT change_number FROM organizations WHERE id = $1";

@@ -26,14 +26,17 @@ mod ledger;
 mod migrate;
 mod open;
 mod outcome;
+mod queue;
 mod readers;
 mod stats;
 mod stored_call;
+mod tx;
 mod walk;
 mod write;
 mod writer;
 
 pub use open::{OpenError, OpenOptions};
+pub use queue::Bringers;
 
 pub(crate) use failure::{Failure, corrupt};
 

@@ -39,10 +39,10 @@ pub(crate) fn run(
     log::start(&config.log)?;
     relynt_server::hide_panic_messages();
     folder::prepare(&arguments.data, &SystemEntropy::default())?;
-    local::block_on(async {
+    local::block_on(|bringers| async move {
         let signals = Signals::catch()?;
         let listeners = Listeners::bind(&config).await?;
-        let installation = local::open(&config, true, listeners.addresses()).await?;
+        let installation = local::open(&config, true, listeners.addresses(), bringers).await?;
         // Kept until the end: it plays the target of the demo connector.
         let beginning = begin(&installation.gateway).await?;
         if output.is_json() {

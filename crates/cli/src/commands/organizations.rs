@@ -39,8 +39,8 @@ pub(crate) fn run(
     output: &mut Output,
 ) -> Result<Exit, Failure> {
     let config = arguments.place.read(outside)?;
-    local::block_on(async {
-        let installation = local::open(&config, false, Vec::new()).await?;
+    local::block_on(|bringers| async move {
+        let installation = local::open(&config, false, Vec::new(), bringers).await?;
         let gateway = &installation.gateway;
         match &arguments.command {
             Command::Create { name, owner } => {

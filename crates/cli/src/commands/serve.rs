@@ -28,10 +28,10 @@ pub(crate) fn run(
     let config = local::read(file.as_deref(), outside, &[], &[])?;
     log::start(&config.log)?;
     relynt_server::hide_panic_messages();
-    local::block_on(async {
+    local::block_on(|bringers| async move {
         let signals = Signals::catch()?;
         let listeners = Listeners::bind(&config).await?;
-        let installation = local::open(&config, false, listeners.addresses()).await?;
+        let installation = local::open(&config, false, listeners.addresses(), bringers).await?;
         let metrics_url = format!("http://{}/metrics", listeners.metrics_address);
         if output.is_json() {
             output.value(&json!({

@@ -118,6 +118,7 @@ impl Server {
         let (api, address) = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
         let (metrics_listener, metrics) = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
         let installation = Installation::open(InstallationOptions {
+            bringers: relynt_store::Bringers::new(0),
             folder: folder.path().join("data"),
             master_key: Zeroizing::new(std::array::from_fn(|at| u8::try_from(at).unwrap())),
             connector_allow: "127.0.0.0/8".to_owned(),

@@ -17,6 +17,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use zeroize::Zeroizing;
 
 use super::SqliteStore;
+use super::tx::Tx;
 use super::changes::{Changed, Pending, insert_policy, insert_token};
 use super::failure::{Failure, corrupt};
 use super::write;
@@ -167,7 +168,7 @@ impl SqliteStore {
 
 /// Stores a new organization with everything that it begins with; the Owner's id.
 fn found_organization(
-    tx: &Connection,
+    tx: &Tx<'_>,
     new: &NewOrganization,
     wrapped: &[u8],
 ) -> Result<UserId, Failure> {
@@ -229,7 +230,7 @@ fn found_organization(
 }
 
 fn insert_member(
-    tx: &Connection,
+    tx: &Tx<'_>,
     organization: OrganizationId,
     member: &Member,
     number: ChangeNumber,
@@ -248,7 +249,7 @@ fn insert_member(
     Ok(())
 }
 
-fn touch(tx: &Connection, touched: &Touched) -> Result<(), Failure> {
+fn touch(tx: &Tx<'_>, touched: &Touched) -> Result<(), Failure> {
     match touched {
         Touched::Credential(organization, agent, credential, at) => {
             let at = at.unix_micros();

@@ -12,6 +12,7 @@ use relynt_ledger::Sha256;
 use rusqlite::{Connection, params};
 
 use super::SqliteStore;
+use super::tx::Tx;
 use super::calls::split_request;
 use super::failure::{Failure, refused};
 use super::ledger::start_of;
@@ -214,7 +215,7 @@ enum Follows {
 }
 
 fn resolve(
-    tx: &Connection,
+    tx: &Tx<'_>,
     resolution: &Resolution,
     follows: &Follows,
 ) -> Result<Resolved, Failure> {

@@ -7,8 +7,9 @@ use relynt_domain::{
 use relynt_gateway::ports::{AdminEntry, Change, NewReceipt, PolicyRow, Seen};
 use relynt_json::{Object, Value};
 use relynt_ledger::Sha256;
-use rusqlite::{Connection, params};
+use rusqlite::params;
 
+use super::tx::Tx;
 use super::failure::{Failure, refused};
 use super::write::{self, exactly_one};
 use crate::rows::{self, all, execute, write_scopes, write_strings};
@@ -33,7 +34,7 @@ pub(super) enum Changed {
 }
 
 impl Pending {
-    pub(super) fn record(&self, tx: &Connection) -> Result<Changed, Failure> {
+    pub(super) fn record(&self, tx: &Tx<'_>) -> Result<Changed, Failure> {
         let organization = self.seen.organization;
         if write::change_number(tx, organization)? != Some(self.seen.change) {
             return Ok(Changed::Stale);
@@ -60,7 +61,7 @@ impl Pending {
     }
 
     /// The approvals that the change ends, as they are after it, with their receipts.
-    fn ended(&self, tx: &Connection) -> Result<Result<Ended, String>, Failure> {
+    fn ended(&self, tx: &Tx<'_>) -> Result<Result<Ended, String>, Failure> {
         let Some((agent, blocked_by, with_receipt)) = self.change.cancels() else {
             return Ok(Ok(Vec::new()));
         };
@@ -82,7 +83,7 @@ impl Pending {
         Ok(Ok(ended))
     }
 
-    fn apply(&self, tx: &Connection, number: ChangeNumber) -> Result<(), Failure> {
+    fn apply(&self, tx: &Tx<'_>, number: ChangeNumber) -> Result<(), Failure> {
         let organization = self.seen.organization;
         let status = |agent: &relynt_domain::AgentId, status: AgentStatus| {
             let changed = execute(
@@ -172,7 +173,7 @@ impl Pending {
 
     fn put_connector(
         &self,
-        tx: &Connection,
+        tx: &Tx<'_>,
         record: &ConnectorRecord,
         number: ChangeNumber,
     ) -> Result<(), Failure> {
@@ -201,7 +202,7 @@ impl Pending {
 type Ended = Vec<(relynt_domain::ApprovalRecord, NewReceipt)>;
 
 fn put_agent(
-    tx: &Connection,
+    tx: &Tx<'_>,
     organization: OrganizationId,
     agent: &relynt_domain::Agent,
     number: ChangeNumber,
@@ -225,7 +226,7 @@ fn put_agent(
 }
 
 fn insert_credential(
-    tx: &Connection,
+    tx: &Tx<'_>,
     organization: OrganizationId,
     credential: &relynt_domain::Credential,
     number: ChangeNumber,
@@ -250,7 +251,7 @@ fn insert_credential(
 }
 
 fn revoke_credential(
-    tx: &Connection,
+    tx: &Tx<'_>,
     organization: OrganizationId,
     credential: CredentialId,
     at: Timestamp,
@@ -270,7 +271,7 @@ fn revoke_credential(
 }
 
 pub(super) fn insert_token(
-    tx: &Connection,
+    tx: &Tx<'_>,
     organization: OrganizationId,
     token: &Token,
     number: ChangeNumber,
@@ -298,7 +299,7 @@ pub(super) fn insert_token(
 }
 
 pub(super) fn insert_policy(
-    tx: &Connection,
+    tx: &Tx<'_>,
     organization: OrganizationId,
     policy: &PolicyRow,
     number: ChangeNumber,

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use relynt_domain::ToolCall;
 use relynt_gateway::ports::{Decide, DecideError, Decided, Entropy, Facts, Plan, Seen};
 use relynt_ledger::Sha256;
-use rusqlite::{Connection, params};
+use rusqlite::params;
 
 use super::failure::{Failure, corrupt, refused};
 use super::stored_call::RawCall;
+use super::tx::Tx;
 use super::write::{self, CarriesOut};
 use crate::keys::CallKey;
-use crate::rows::{self, execute, first};
+use crate::rows;
 use crate::sql;
 
 /// A call's sealed request.
@@ -76,7 +77,7 @@ pub(super) enum Outcome {
 }
 
 impl Decision {
-    pub(super) fn record(&self, tx: &Connection) -> Result<Outcome, Failure> {
+    pub(super) fn record(&self, tx: &Tx<'_>) -> Result<Outcome, Failure> {
         let organization = self.seen.organization;
         if write::change_number(tx, organization)? != Some(self.seen.change) {
             return Ok(Outcome::Stale);
@@ -97,13 +98,12 @@ impl Decision {
 
     /// Looks first: what decides is not asked about a key that was used before, and nothing has
     /// to be undone if it refuses.
-    fn decide(&self, tx: &Connection, decide: &Decide) -> Result<Outcome, Failure> {
+    fn decide(&self, tx: &Tx<'_>, decide: &Decide) -> Result<Outcome, Failure> {
         if let Some(known) = self.known(tx)? {
             return Ok(known);
         }
         let call = &self.call;
-        let open_approval = first(
-            tx,
+        let open_approval = tx.first_kept(
             sql::OPEN_APPROVAL,
             params![
                 call.organization.as_bytes(),
@@ -125,7 +125,7 @@ impl Decision {
         }
     }
 
-    fn known(&self, tx: &Connection) -> Result<Option<Outcome>, Failure> {
+    fn known(&self, tx: &Tx<'_>) -> Result<Option<Outcome>, Failure> {
         let call = &self.call;
         let raw = RawCall::find(tx, call.organization, call.agent, &self.stored_key)?;
         Ok(raw.map(Outcome::Known))
@@ -135,7 +135,7 @@ impl Decision {
     /// was stored.
     fn store(
         &self,
-        tx: &Connection,
+        tx: &Tx<'_>,
         decided: &Decided,
         prepared: &Prepared,
     ) -> Result<bool, Failure> {
@@ -147,8 +147,7 @@ impl Decision {
             } => (receipt.id, Some(answer)),
             Decided::Execute(new) => (new.receipt_id, None),
         };
-        let claimed = execute(
-            tx,
+        let claimed = tx.execute_kept(
             sql::CLAIM_CALL,
             params![
                 organization.as_bytes(),
@@ -168,8 +167,7 @@ impl Decision {
             Prepared::Close { answer, .. } => answer.as_deref(),
             Prepared::Execute { .. } => None,
         };
-        execute(
-            tx,
+        tx.execute_kept(
             sql::INSERT_REQUEST,
             params![
                 organization.as_bytes(),

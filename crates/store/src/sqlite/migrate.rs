@@ -11,11 +11,18 @@ struct Step {
     sql: &'static str,
 }
 
-const STEPS: &[Step] = &[Step {
-    number: 1,
-    name: "start",
-    sql: include_str!("../../migrations/sqlite/0001_start.sql"),
-}];
+const STEPS: &[Step] = &[
+    Step {
+        number: 1,
+        name: "start",
+        sql: include_str!("../../migrations/sqlite/0001_start.sql"),
+    },
+    Step {
+        number: 2,
+        name: "requests",
+        sql: include_str!("../../migrations/sqlite/0002_requests.sql"),
+    },
+];
 
 /// Brings the schema to what this program knows: forward only, each step whole or not at all.
 pub(crate) fn migrate(connection: &Connection) -> Result<(), OpenError> {

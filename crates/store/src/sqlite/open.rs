@@ -14,6 +14,7 @@ use zeroize::Zeroizing;
 use super::SqliteStore;
 use super::checkpoint::CheckpointThread;
 use super::migrate::migrate;
+use super::queue::Bringers;
 use super::readers::{Readers, StartError};
 use super::writer::Writer;
 use crate::keys::Keyring;
@@ -38,12 +39,14 @@ pub struct OpenOptions {
     pub entropy: Arc<dyn Entropy>,
     /// Commands that may wait for the writer; more are [`StoreError::Overloaded`] at once.
     pub queue_limit: usize,
+    /// The threads that bring commands, for a writer that lets those come along who are on their way.
+    pub bringers: Arc<Bringers>,
     /// The most pages of 4 KiB that the database may have; none: what the disk has.
     pub max_pages: Option<u32>,
 }
 
 impl OpenOptions {
-    /// The usual: 4,096 waiting commands, any size.
+    /// The usual: 4,096 waiting commands, nobody who tells of the threads that bring them, any size.
     pub fn new(
         folder: impl Into<PathBuf>,
         master_key: Zeroizing<[u8; 32]>,
@@ -54,6 +57,7 @@ impl OpenOptions {
             master_key,
             entropy,
             queue_limit: 4_096,
+            bringers: Bringers::new(0),
             max_pages: None,
         }
     }
@@ -138,6 +142,7 @@ impl SqliteStore {
             master_key,
             entropy,
             queue_limit,
+            bringers,
             max_pages,
         } = options;
         make_folder(&folder).map_err(io(&folder))?;
@@ -167,7 +172,8 @@ impl SqliteStore {
 
         let (failed, watch) = watch::channel(false);
         let (checkpoint, checkpointer) = CheckpointThread::new(&path, failed.clone())?;
-        let (writer, handle, stats) = Writer::new(connection, queue_limit, checkpointer, failed)?;
+        let (writer, handle, stats) = 
+            Writer::new(connection, queue_limit, bringers, checkpointer, failed)?;
         let start = |error| match error {
             StartError::Sql(error) => OpenError::Sql(error),
             StartError::Io(source) => OpenError::Io {

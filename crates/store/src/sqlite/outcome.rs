@@ -3,9 +3,10 @@
 use relynt_domain::{ExecutionDetail, Timestamp};
 use relynt_gateway::ports::{ClosedOutcome, Closing};
 use relynt_ledger::Sha256;
-use rusqlite::{Connection, params};
+use rusqlite::params;
 
 use super::failure::{Failure, refused};
+use super::tx::Tx;
 use super::write::{self, exactly_one};
 use crate::rows::execute;
 use crate::sql;
@@ -19,7 +20,7 @@ pub(super) struct SealedOutcome {
 
 /// Closes an execution, if nobody has.
 pub(super) fn close(
-    tx: &Connection,
+    tx: &Tx<'_>,
     closing: &Closing,
     sealed: &SealedOutcome,
     leaf: &Sha256,
@@ -37,8 +38,7 @@ pub(super) fn close(
     if call.receipt != receipt.id || call.approval != *approval {
         return Err(refused("the outcome speaks of another call or approval"));
     }
-    let closed = execute(
-        tx,
+    let closed = tx.execute_kept(
         sql::CLOSE_EXECUTION,
         params![
             execution.status.as_str(),
@@ -60,8 +60,7 @@ pub(super) fn close(
             .key
             .as_deref()
             .ok_or_else(|| refused("the call was answered long ago"))?;
-        let answered = execute(
-            tx,
+        let answered = tx.execute_kept(
             sql::ANSWER_CALL,
             params![
                 answer.http_status,
@@ -77,8 +76,7 @@ pub(super) fn close(
         return Err(refused("the call would stay without an answer"));
     }
     if sealed.answer.is_some() || sealed.tool_response.is_some() {
-        execute(
-            tx,
+        tx.execute_kept(
             sql::KEEP_ANSWER,
             params![
                 sealed.answer,

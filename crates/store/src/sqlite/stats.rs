@@ -31,8 +31,8 @@ impl Stats {
         self.queued.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(crate) fn taken(&self) {
-        self.queued.fetch_sub(1, Ordering::Relaxed);
+    pub(crate) fn taken(&self, count: usize) {
+        self.queued.fetch_sub(count as u64, Ordering::Relaxed);
     }
 
     pub(crate) fn committed(&self, size: usize) {

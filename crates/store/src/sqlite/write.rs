@@ -6,19 +6,19 @@ use relynt_domain::{
 };
 use relynt_gateway::ports::{AdminEntry, NewExecution, NewReceipt};
 use relynt_ledger::{AdminRecord, Sha256, leaf_hash};
-use rusqlite::{Connection, params};
+use rusqlite::params;
 
 use super::failure::{Failure, refused};
-use crate::rows::{execute, first, id as read_id, maybe_id, write_votes};
+use super::tx::Tx;
+use crate::rows::{execute, id as read_id, maybe_id, write_votes};
 use crate::{draft, sql};
 
 /// The organization's change number, as this transaction sees it.
 pub(super) fn change_number(
-    tx: &Connection,
+    tx: &Tx<'_>,
     organization: OrganizationId,
 ) -> Result<Option<ChangeNumber>, Failure> {
-    first(
-        tx,
+    tx.first_kept(
         sql::CHANGE_NUMBER,
         params![organization.as_bytes()],
         |row| Ok(ChangeNumber(row.get(0)?)),
@@ -27,13 +27,12 @@ pub(super) fn change_number(
 
 /// Adds a receipt, and to the log's queue that it was added.
 pub(super) fn receipt(
-    tx: &Connection,
+    tx: &Tx<'_>,
     organization: OrganizationId,
     receipt: &NewReceipt,
     leaf: &Sha256,
 ) -> Result<(), Failure> {
-    execute(
-        tx,
+    tx.execute_kept(
         sql::INSERT_RECEIPT,
         params![
             organization.as_bytes(),
@@ -54,7 +53,7 @@ pub(super) fn receipt(
 
 /// Adds an administrative record, and to the log's queue that it was added.
 pub(super) fn admin_record(
-    tx: &Connection,
+    tx: &Tx<'_>,
     organization: OrganizationId,
     entry: &AdminEntry,
     leaf: &Sha256,
@@ -79,14 +78,13 @@ pub(super) fn admin_leaf(entry: &AdminEntry) -> Sha256 {
 }
 
 fn queue(
-    tx: &Connection,
+    tx: &Tx<'_>,
     organization: OrganizationId,
     kind: &str,
     id: &[u8; 16],
     leaf: &Sha256,
 ) -> Result<(), Failure> {
-    execute(
-        tx,
+    tx.execute_kept(
         sql::QUEUE_LEAF,
         params![organization.as_bytes(), kind, id, leaf],
     )?;
@@ -108,14 +106,13 @@ pub(super) fn draft_of(new: &NewExecution) -> Result<String, Failure> {
 
 /// Adds the intent of an execution.
 pub(super) fn execution(
-    tx: &Connection,
+    tx: &Tx<'_>,
     organization: OrganizationId,
     new: &NewExecution,
     draft: &str,
     carries_out: &CarriesOut<'_>,
 ) -> Result<(), Failure> {
-    execute(
-        tx,
+    tx.execute_kept(
         sql::INSERT_EXECUTION,
         params![
             organization.as_bytes(),
@@ -140,7 +137,7 @@ pub(super) fn execution(
 
 /// Adds a pending approval.
 pub(super) fn approval(
-    tx: &Connection,
+    tx: &Tx<'_>,
     organization: OrganizationId,
     record: &ApprovalRecord,
 ) -> Result<(), Failure> {
@@ -187,7 +184,7 @@ pub(super) fn approval(
 
 /// Writes the end of an approval that this transaction has read as pending.
 pub(super) fn end_of_approval(
-    tx: &Connection,
+    tx: &Tx<'_>,
     organization: OrganizationId,
     record: &ApprovalRecord,
 ) -> Result<(), Failure> {
@@ -229,12 +226,11 @@ pub(super) struct ExecutionCall {
 }
 
 pub(super) fn execution_call(
-    tx: &Connection,
+    tx: &Tx<'_>,
     organization: OrganizationId,
     id: ExecutionId,
 ) -> Result<Option<ExecutionCall>, Failure> {
-    first(
-        tx,
+    tx.first_kept(
         sql::EXECUTION_CALL,
         params![organization.as_bytes(), id.as_bytes()],
         |row| {

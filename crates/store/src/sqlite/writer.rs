@@ -1,12 +1,12 @@
 //! The one thread that writes: whatever waits is committed as one group.
 //!
-//! No timer: a lone command is committed at once, and while one group syncs the next one gathers
-//! by itself. Nobody is answered before COMMIT has returned.
+//! A lone command is committed at once, and while one group syncs the next one gathers by itself;
+//! the queue knows who else is on the way. Nobody is answered before COMMIT has returned.
 
+use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, TrySendError};
 use std::time::{Duration, Instant};
 
 use relynt_gateway::ports::StoreError;
@@ -16,7 +16,10 @@ use tokio::sync::{oneshot, watch};
 
 use super::checkpoint::Checkpointer;
 use super::failure::{Failure, is_sync_failure, refused};
+use super::queue::{Bringers, NotTaken, Queue, Waited};
 use super::stats::{MAX_GROUP, Stats};
+use super::tx::Tx;
+use crate::sql;
 
 /// How long a group may gather work before it commits.
 const MAX_WORK: Duration = Duration::from_millis(2);
@@ -30,7 +33,7 @@ const RESTART_PAGES: i32 = 4_000;
 /// A piece of work for the writer. It may run again: a group that fails is undone and its
 /// commands run one by one.
 trait Command: Send {
-    fn run(&mut self, connection: &Connection) -> Result<(), Failure>;
+    fn run(&mut self, tx: &Tx<'_>) -> Result<(), Failure>;
     fn answer(self: Box<Self>, outcome: Result<(), StoreError>);
 }
 
@@ -43,12 +46,12 @@ struct Job<T, F> {
 impl<T, F> Command for Job<T, F>
 where
     T: Send,
-    F: FnMut(&Connection) -> Result<T, Failure> + Send,
+    F: FnMut(&Tx<'_>) -> Result<T, Failure> + Send,
 {
-    fn run(&mut self, connection: &Connection) -> Result<(), Failure> {
+    fn run(&mut self, tx: &Tx<'_>) -> Result<(), Failure> {
         // What decides is not the store's code; its panic must not take the writer with it.
         let work = &mut self.work;
-        let result = catch_unwind(AssertUnwindSafe(|| work(connection)))
+        let result = catch_unwind(AssertUnwindSafe(|| work(tx)))
             .unwrap_or_else(|_| Err(refused("a command panicked")))?;
         self.result = Some(result);
         Ok(())
@@ -68,14 +71,11 @@ where
     }
 }
 
-enum Message {
-    Run(Box<dyn Command>),
-    Stop,
-}
+type Waiting = Box<dyn Command>;
 
 /// The way to the writer.
 pub(crate) struct WriterHandle {
-    sender: SyncSender<Message>,
+    queue: Arc<Queue<Waiting>>,
     stats: Arc<Stats>,
 }
 
@@ -87,7 +87,7 @@ impl WriterHandle {
     pub(crate) async fn submit<T, F>(&self, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
-        F: FnMut(&Connection) -> Result<T, Failure> + Send + 'static,
+        F: FnMut(&Tx<'_>) -> Result<T, Failure> + Send + 'static,
     {
         let (answer, answered) = oneshot::channel();
         let job = Job {
@@ -96,11 +96,11 @@ impl WriterHandle {
             answer,
         };
         self.stats.queued();
-        if let Err(error) = self.sender.try_send(Message::Run(Box::new(job))) {
-            self.stats.taken();
-            return Err(match error {
-                TrySendError::Full(_) => StoreError::Overloaded,
-                TrySendError::Disconnected(_) => StoreError::Closed,
+        if let Err(not_taken) = self.queue.push(Box::new(job)) {
+            self.stats.taken(1);
+            return Err(match not_taken {
+                NotTaken::Full => StoreError::Overloaded,
+                NotTaken::Closed => StoreError::Closed,
             });
         }
         answered.await.unwrap_or(Err(StoreError::Closed))
@@ -108,25 +108,32 @@ impl WriterHandle {
 
     /// Lets the writer finish what is queued, and then end.
     pub(crate) fn stop(&self) {
-        // Already gone is stopped too.
-        let _ = self.sender.send(Message::Stop);
+        self.queue.stop();
     }
 }
 
 /// The writer's thread.
 pub(crate) struct Writer {
     connection: Connection,
-    receiver: Receiver<Message>,
+    groups: Groups,
+}
+
+/// What the writer knows of its queue and its log.
+struct Groups {
+    queue: Arc<Queue<Waiting>>,
+    /// Taken from the queue, not yet run.
+    taken: VecDeque<Waiting>,
+    /// How long the last commit took.
+    commit_took: Duration,
     stats: Arc<Stats>,
     checkpointer: Checkpointer,
     failed: watch::Sender<bool>,
-    commit: fn(&Connection) -> rusqlite::Result<()>,
+    commit: fn(&Tx<'_>) -> Result<(), Failure>,
     wal_pages: Arc<AtomicI32>,
     /// Pages in the log when the checkpointer was last called.
     called_at: i32,
     /// Pages in the log when the writer last checkpointed by itself.
     tried_at: i32,
-    stopping: bool,
 }
 
 /// Why a group was not committed.
@@ -137,22 +144,21 @@ enum Undone {
     Sync,
 }
 
-fn commit(connection: &Connection) -> rusqlite::Result<()> {
-    connection
-        .prepare_cached("COMMIT")?
-        .raw_execute()
-        .map(|_| ())
+fn commit(tx: &Tx<'_>) -> Result<(), Failure> {
+    tx.execute_kept(sql::COMMIT, []).map(|_| ())
 }
 
 impl Writer {
-    /// A writer on this connection and the way to it, with room for `limit` waiting commands.
+    /// A writer on this connection and the way to it, with room for `limit` waiting commands, which
+    /// these threads bring.
     pub(crate) fn new(
         mut connection: Connection,
         limit: usize,
+        bringers: Arc<Bringers>,
         checkpointer: Checkpointer,
         failed: watch::Sender<bool>,
     ) -> rusqlite::Result<(Self, WriterHandle, Arc<Stats>)> {
-        let (sender, receiver) = std::sync::mpsc::sync_channel(limit);
+        let queue = Queue::new(limit, bringers);
         let stats = Arc::new(Stats::new());
         let wal_pages = Arc::new(AtomicI32::new(0));
         let pages = Arc::clone(&wal_pages);
@@ -163,89 +169,95 @@ impl Writer {
         }))?;
         let writer = Self {
             connection,
-            receiver,
-            stats: Arc::clone(&stats),
-            checkpointer,
-            failed,
-            commit,
-            wal_pages,
-            called_at: 0,
-            tried_at: 0,
-            stopping: false,
+            groups: Groups {
+                queue: Arc::clone(&queue),
+                taken: VecDeque::with_capacity(MAX_GROUP),
+                commit_took: Duration::ZERO,
+                stats: Arc::clone(&stats),
+                checkpointer,
+                failed,
+                commit,
+                wal_pages,
+                called_at: 0,
+                tried_at: 0,
+            },
         };
         let handle = WriterHandle {
-            sender,
+            queue,
             stats: Arc::clone(&stats),
         };
         Ok((writer, handle, stats))
     }
 
     /// Works until it is stopped or a sync fails.
-    pub(crate) fn run(mut self) {
+    pub(crate) fn run(self) {
+        self.groups.run(&Tx::new(&self.connection));
+    }
+}
+
+/// However the writer ends, nobody waits for it in vain: what is dropped here tells its caller.
+impl Drop for Groups {
+    fn drop(&mut self) {
+        drop(self.queue.close());
+    }
+}
+
+impl Groups {
+    fn run(mut self, tx: &Tx<'_>) {
         let mut group = Vec::with_capacity(MAX_GROUP);
-        while let Some(first) = self.next() {
+        while let Some(first) = self.wait() {
             group.push(first);
             // The checkpointer's syncs count as well.
-            let sound = !*self.failed.borrow() && self.work(&mut group);
+            let sound = !*self.failed.borrow() && self.work(tx, &mut group);
             if !sound {
                 self.give_up(group);
                 return;
             }
-            self.bound_log();
+            self.bound_log(tx);
         }
-        if let Err(error) = self
-            .connection
+        if let Err(error) = tx
             .wal_checkpoint_v2(Some(MAIN_DB), CheckpointMode::TRUNCATE)
         {
             tracing::warn!("the write-ahead log was left for the next start: {error}");
         }
     }
 
-    /// Tells everybody who waits; who comes later finds the channel closed.
-    fn give_up(self, group: Vec<Box<dyn Command>>) {
-        for command in group {
+    /// Tells everybody who waits; who comes later finds the queue closed.
+    fn give_up(mut self, group: Vec<Waiting>) {
+        let left = self.queue.close();
+        self.stats.taken(left.len());
+        for command in group.into_iter().chain(self.taken.drain(..)).chain(left) {
             command.answer(Err(StoreError::Closed));
-        }
-        while let Ok(message) = self.receiver.try_recv() {
-            if let Message::Run(command) = message {
-                self.stats.taken();
-                command.answer(Err(StoreError::Closed));
-            }
         }
         self.failed.send_replace(true);
     }
 
     /// The next command to begin a group with; none once it is time to end.
-    fn next(&mut self) -> Option<Box<dyn Command>> {
+    fn wait(&mut self) -> Option<Waiting> {
         loop {
-            let message = if self.stopping {
-                self.receiver.try_recv().ok()?
-            } else if self.wal_pages.load(Ordering::Relaxed) > 0 {
-                match self.receiver.recv_timeout(IDLE) {
-                    Ok(message) => message,
-                    Err(RecvTimeoutError::Timeout) => {
-                        self.wal_pages.store(0, Ordering::Relaxed);
-                        self.checkpointer.call();
-                        continue;
-                    }
-                    Err(RecvTimeoutError::Disconnected) => return None,
+            if let Some(first) = self.taken.pop_front() {
+                return Some(first);
+            }
+            let idle = (self.wal_pages.load(Ordering::Relaxed) > 0).then_some(IDLE);
+            match self.queue.wait(idle, self.commit_took) {
+                Waited::Ready => self.take(MAX_GROUP),
+                Waited::Idle => {
+                    self.wal_pages.store(0, Ordering::Relaxed);
+                    self.checkpointer.call();
                 }
-            } else {
-                self.receiver.recv().ok()?
-            };
-            match message {
-                Message::Run(command) => {
-                    self.stats.taken();
-                    return Some(command);
-                }
-                Message::Stop => self.stopping = true,
+                Waited::Stopped => return None,
             }
         }
     }
 
+    fn take(&mut self, most: usize) {
+        let count = self.queue.take(&mut self.taken, most);
+        self.stats.taken(count);
+    }
+
     /// Commits one group and answers it. False: the store must not go on.
-    fn work(&mut self, group: &mut Vec<Box<dyn Command>>) -> bool {
-        match self.try_group(group) {
+    fn work(&mut self, tx: &Tx<'_>, group: &mut Vec<Waiting>) -> bool {
+        match self.try_group(tx, group) {
             Ok(()) => {
                 self.stats.committed(group.len());
                 for command in group.drain(..) {
@@ -266,18 +278,18 @@ impl Writer {
                 }
                 last => {
                     group.extend(last);
-                    self.one_by_one(group)
+                    self.one_by_one(tx, group)
                 }
             },
         }
     }
 
     /// Runs each command of a failed group in a transaction of its own: a poisoned one falls alone.
-    fn one_by_one(&mut self, group: &mut Vec<Box<dyn Command>>) -> bool {
+    fn one_by_one(&mut self, tx: &Tx<'_>, group: &mut Vec<Waiting>) -> bool {
         let mut sound = true;
         for mut command in group.drain(..) {
             let outcome = if sound {
-                self.try_one(&mut command)
+                self.try_one(tx, &mut command)
             } else {
                 Err(Undone::Sync)
             };
@@ -297,73 +309,64 @@ impl Writer {
     }
 
     /// One transaction for one command.
-    fn try_one(&mut self, command: &mut Box<dyn Command>) -> Result<(), Undone> {
-        let done = self.begin().and_then(|()| {
-            command.run(&self.connection).map_err(Undone::Failed)?;
-            self.commit()
+    fn try_one(&mut self, tx: &Tx<'_>, command: &mut Waiting) -> Result<(), Undone> {
+        let done = Self::begin(tx).and_then(|()| {
+            command.run(tx).map_err(Undone::Failed)?;
+            self.commit(tx)
         });
-        self.undo(done)
+        Self::undo(tx, done)
     }
 
-    /// One transaction: the commands of `group` and those that wait.
-    fn try_group(&mut self, group: &mut Vec<Box<dyn Command>>) -> Result<(), Undone> {
-        let done = self.begin().and_then(|()| {
-            for command in group.iter_mut() {
-                command.run(&self.connection).map_err(Undone::Failed)?;
-            }
-            self.gather(group)?;
-            self.commit()
-        });
-        self.undo(done)
-    }
-
-    /// Runs those that wait, until none does, or the group is full, or it has worked long enough.
-    fn gather(&mut self, group: &mut Vec<Box<dyn Command>>) -> Result<(), Undone> {
+    /// One transaction for the first of a group and those that wait, until none does, or the group
+    /// is full, or it has worked long enough.
+    fn try_group(&mut self, tx: &Tx<'_>, group: &mut Vec<Waiting>) -> Result<(), Undone> {
         let started = Instant::now();
-        while group.len() < MAX_GROUP && started.elapsed() < MAX_WORK {
-            match self.receiver.try_recv() {
-                Ok(Message::Run(mut command)) => {
-                    self.stats.taken();
-                    let ran = command.run(&self.connection);
-                    group.push(command);
-                    ran.map_err(Undone::Failed)?;
-                }
-                Ok(Message::Stop) => self.stopping = true,
-                Err(TryRecvError::Empty | TryRecvError::Disconnected) => break,
+        let done = Self::begin(tx).and_then(|()| {
+            for command in group.iter_mut() {
+                command.run(tx).map_err(Undone::Failed)?;
             }
-        }
-        Ok(())
+            while group.len() < MAX_GROUP && started.elapsed() < MAX_WORK {
+                if self.taken.is_empty() {
+                    self.take(MAX_GROUP - group.len());
+                }
+                let Some(mut command) = self.taken.pop_front() else {
+                    break;
+                };
+                let ran = command.run(tx);
+                group.push(command);
+                ran.map_err(Undone::Failed)?;
+            }
+            let committing = Instant::now();
+            let committed = self.commit(tx);
+            self.commit_took = committing.elapsed();
+            committed
+        });
+        Self::undo(tx, done)
     }
 
-    fn begin(&self) -> Result<(), Undone> {
-        let begin = || {
-            self.connection
-                .prepare_cached("BEGIN IMMEDIATE")?
-                .raw_execute()
-        };
-        begin()
+    fn begin(tx: &Tx<'_>) -> Result<(), Undone> {
+        tx.execute_kept(sql::BEGIN, [])
             .map(|_| ())
-            .map_err(|error| Undone::Failed(error.into()))
+            .map_err(Undone::Failed)
     }
 
     /// A crash before this returns may or may not have stored the group: nobody was answered, and
     /// whoever asks again with the same key is told.
-    fn commit(&self) -> Result<(), Undone> {
-        (self.commit)(&self.connection).map_err(|error| {
-            if is_sync_failure(&error) {
+    fn commit(&self, tx: &Tx<'_>) -> Result<(), Undone> {
+        (self.commit)(tx).map_err(|failure| match failure {
+            Failure::Sql(error) if is_sync_failure(&error) => {
                 tracing::error!("a sync failed, nothing more is written: {error}");
                 Undone::Sync
-            } else {
-                Undone::Failed(error.into())
             }
+            failure => Undone::Failed(failure),
         })
     }
 
     /// Rolls back what failed, as far as SQLite has not done so itself.
-    fn undo(&self, done: Result<(), Undone>) -> Result<(), Undone> {
+    fn undo(tx: &Tx<'_>, done: Result<(), Undone>) -> Result<(), Undone> {
         if matches!(done, Err(Undone::Failed(_)))
-            && !self.connection.is_autocommit()
-            && let Err(error) = self.connection.execute_batch("ROLLBACK")
+            && !tx.is_autocommit()
+            && let Err(error) = tx.execute_batch("ROLLBACK")
         {
             tracing::error!("a group could not be rolled back: {error}");
             return Err(Undone::Sync);
@@ -372,7 +375,7 @@ impl Writer {
     }
 
     /// Keeps the write-ahead log from growing without end.
-    fn bound_log(&mut self) {
+    fn bound_log(&mut self, tx: &Tx<'_>) {
         let pages = self.wal_pages.load(Ordering::Relaxed);
         if pages < self.called_at {
             // The log has started over.
@@ -386,8 +389,7 @@ impl Writer {
             if pages < self.tried_at.saturating_add(CHECKPOINT_PAGES) {
                 return;
             }
-            match self
-                .connection
+            match tx
                 .wal_checkpoint_v2(Some(MAIN_DB), CheckpointMode::PASSIVE)
             {
                 Ok(_) => self.tried_at = pages,

@@ -42,8 +42,8 @@ pub(super) fn check(place: &Place, outside: &Outside) -> Result<Vec<Finding>, Fa
         return Ok(findings);
     }
     if config.master_key.load().is_ok() {
-        let (opened, ready) = local::block_on(async {
-            let opened = local::install(&config, false, Vec::new()).await?;
+        let (opened, ready) = local::block_on(|bringers| async move {
+            let opened = local::install(&config, false, Vec::new(), bringers).await?;
             match opened {
                 Ok(installation) => {
                     let ready = installation.gateway.check_ready().await;

@@ -31,7 +31,7 @@ fn bench(limit: usize) -> Bench {
         .unwrap();
     let (failed, watch) = watch::channel(false);
     let (checkpoint, checkpointer) = CheckpointThread::new(&path, failed.clone()).unwrap();
-    let (writer, handle, stats) = Writer::new(connection, limit, checkpointer, failed).unwrap();
+    let (writer, handle, stats) = Writer::new(connection, limit, Bringers::new(0), checkpointer, failed).unwrap();
     Bench {
         writer: Some(writer),
         handle: Arc::new(handle),
@@ -171,19 +171,19 @@ async fn what_is_queued_is_finished_before_the_end() {
 
 static SYNCS: AtomicU32 = AtomicU32::new(0);
 
-fn failing_sync(connection: &Connection) -> rusqlite::Result<()> {
+fn failing_sync(tx: &Tx<'_>) -> Result<(), Failure> {
     SYNCS.fetch_add(1, Ordering::Relaxed);
-    connection.execute_batch("ROLLBACK")?;
-    Err(rusqlite::Error::SqliteFailure(
+    tx.execute_batch("ROLLBACK")?;
+    Err(Failure::Sql(rusqlite::Error::SqliteFailure(
         ffi::Error::new(ffi::SQLITE_IOERR_FSYNC),
         None,
-    ))
+    )))
 }
 
 #[tokio::test]
 async fn after_a_failed_sync_nothing_is_answered_or_tried_again() {
     let mut bench = bench(10);
-    bench.writer.as_mut().unwrap().commit = failing_sync;
+    bench.writer.as_mut().unwrap().groups.commit = failing_sync;
     let mut commands: Vec<_> = (0..3).map(|x| bench.insert(x)).collect();
     queue(&mut commands).await;
     assert!(!*bench.failed.borrow());
@@ -199,7 +199,7 @@ async fn after_a_failed_sync_nothing_is_answered_or_tried_again() {
 #[tokio::test]
 async fn a_failed_checkpoint_sync_stops_the_writer_too() {
     let mut bench = bench(10);
-    bench.writer.as_mut().unwrap().failed.send_replace(true);
+    bench.writer.as_mut().unwrap().groups.failed.send_replace(true);
     let mut commands = [bench.insert(1)];
     queue(&mut commands).await;
     let [command] = commands;
