@@ -120,8 +120,7 @@ impl CallKey {
         entropy: &dyn Entropy,
         identity: CallIdentity,
     ) -> Result<(Self, Vec<u8>), SealError> {
-        let key = Key::random(entropy)?;
-        let wrapped = organization_key.wrap(entropy, &identity.place("call_key"), &key)?;
+        let (key, wrapped) = organization_key.wrap_random(entropy, &identity.place("call_key"))?;
         let key = RecordKey::new(key)?;
         Ok((Self { key, identity }, wrapped))
     }

@@ -115,6 +115,16 @@ impl Key {
     ) -> Result<Vec<u8>, SealError> {
         let mut head = [0; HEAD_LEN];
         entropy.fill(&mut head).map_err(|_| SealError::Entropy)?;
+        self.seal_with(head, place, plain)
+    }
+
+    /// `head`: random bytes that were used for nothing else.
+    fn seal_with(
+        &self,
+        mut head: [u8; HEAD_LEN],
+        place: &Place<'_>,
+        plain: &[u8],
+    ) -> Result<Vec<u8>, SealError> {
         let [format, ..] = &mut head;
         *format = FORMAT;
         let [_, random @ ..] = &head;
@@ -138,6 +148,25 @@ impl Key {
         }
         let (salt, nonce) = random.split_at(SALT_LEN);
         unsealed(&self.derive(salt)?, nonce, place, text)
+    }
+
+    /// A new key, and its sealed form.
+    pub(crate) fn wrap_random(
+        &self,
+        entropy: &dyn Entropy,
+        place: &Place<'_>,
+    ) -> Result<(Self, Vec<u8>), SealError> {
+        // One question for both: each costs as much as the rest of it.
+        let mut random = Zeroizing::new([0; KEY_LEN + HEAD_LEN]);
+        entropy
+            .fill(random.as_mut())
+            .map_err(|_| SealError::Entropy)?;
+        let (bytes, head) = random
+            .split_first_chunk::<KEY_LEN>()
+            .ok_or(SealError::Entropy)?;
+        let head = head.first_chunk().ok_or(SealError::Entropy)?;
+        let wrapped = self.seal_with(*head, place, bytes)?;
+        Ok((Self(Zeroizing::new(*bytes)), wrapped))
     }
 
     /// Seals another key.

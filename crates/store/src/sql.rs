@@ -184,10 +184,52 @@ macro_rules! walk {
     };
 }
 
+/// The same along a table that is filled behind the decisions; what is not in it yet is merged in.
+macro_rules! walk_behind {
+    ($table:literal, $column:literal) => {
+        concat!(
+            "SELECT w.created_at, w.id, w.seq, r.agent_id, r.instance_id, r.approval_id, r.action,
+                 r.resource, r.decision, r.risk_level
+             FROM ",
+            $table,
+            " w CROSS JOIN receipts r ON r.seq = w.seq
+             WHERE w.organization = $1 AND w.created_at >= $2 AND w.created_at < $3
+                 AND (w.created_at, w.id) < ($4, $5) AND w.",
+            $column,
+            " = $6
+             UNION ALL
+             SELECT created_at, id, seq, agent_id, instance_id, approval_id, action, resource,
+                 decision, risk_level
+             FROM receipts NOT INDEXED
+             WHERE seq > (SELECT upto FROM receipts_indexed) AND organization = $1
+                 AND created_at >= $2 AND created_at < $3 AND (created_at, id) < ($4, $5) AND ",
+            $column,
+            " = $6
+             ORDER BY 1 DESC, 2 DESC"
+        )
+    };
+}
+
 pub(crate) const WALK_BY_TIME: &str = walk!("receipts_by_time", "");
-pub(crate) const WALK_BY_AGENT: &str = walk!("receipts_by_agent", " AND agent_id = $6");
-pub(crate) const WALK_BY_INSTANCE: &str = walk!("receipts_by_instance", " AND instance_id = $6");
+pub(crate) const WALK_BY_AGENT: &str = walk_behind!("receipts_of_agents", "agent_id");
+pub(crate) const WALK_BY_INSTANCE: &str = walk_behind!("receipts_of_instances", "instance_id");
 pub(crate) const WALK_BY_APPROVAL: &str = walk!("receipts_by_approval", " AND approval_id = $6");
+
+pub(crate) const INDEXED_UPTO: &str = "SELECT upto FROM receipts_indexed";
+
+pub(crate) const LAST_RECEIPT: &str = "SELECT coalesce(max(seq), 0) FROM receipts";
+
+pub(crate) const INDEX_BY_AGENT: &str = "INSERT INTO receipts_of_agents
+    (organization, agent_id, created_at, id, seq)
+    SELECT organization, agent_id, created_at, id, seq FROM receipts NOT INDEXED
+    WHERE seq > $1 AND seq <= $2 ORDER BY 1, 2, 3, 4";
+
+pub(crate) const INDEX_BY_INSTANCE: &str = "INSERT INTO receipts_of_instances
+    (organization, instance_id, created_at, id, seq)
+    SELECT organization, instance_id, created_at, id, seq FROM receipts NOT INDEXED
+    WHERE seq > $1 AND seq <= $2 ORDER BY 1, 2, 3, 4";
+
+pub(crate) const SET_INDEXED_UPTO: &str = "UPDATE receipts_indexed SET upto = $1";
 
 pub(crate) const INSERT_SIGNING_KEY: &str =
     "INSERT INTO signing_keys (id, seed, not_before, not_after) VALUES ($1, $2, $3, $4)";

@@ -22,6 +22,7 @@ mod changes;
 mod checkpoint;
 mod decision;
 mod failure;
+mod indexer;
 mod ledger;
 mod migrate;
 mod open;

@@ -22,6 +22,11 @@ const STEPS: &[Step] = &[
         name: "requests",
         sql: include_str!("../../migrations/sqlite/0002_requests.sql"),
     },
+    Step {
+        number: 3,
+        name: "receipts_by_whom",
+        sql: include_str!("../../migrations/sqlite/0003_receipts_by_whom.sql"),
+    },
 ];
 
 /// Brings the schema to what this program knows: forward only, each step whole or not at all.

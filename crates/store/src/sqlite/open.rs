@@ -41,7 +41,7 @@ pub struct OpenOptions {
     pub queue_limit: usize,
     /// The threads that bring commands, for a writer that lets those come along who are on their way.
     pub bringers: Arc<Bringers>,
-    /// The most pages of 4 KiB that the database may have; none: what the disk has.
+    /// The most pages of 8 KiB that the database may have; none: what the disk has.
     pub max_pages: Option<u32>,
 }
 
@@ -174,6 +174,7 @@ impl SqliteStore {
         let (checkpoint, checkpointer) = CheckpointThread::new(&path, failed.clone())?;
         let (writer, handle, stats) = 
             Writer::new(connection, queue_limit, bringers, checkpointer, failed)?;
+        let writer = writer.with_indexer()?;
         let start = |error| match error {
             StartError::Sql(error) => OpenError::Sql(error),
             StartError::Io(source) => OpenError::Io {
@@ -249,6 +250,9 @@ pub(super) fn connect(path: &Path) -> rusqlite::Result<Connection> {
         | rusqlite::OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     guard(&connection)?;
+    // For a new database; an older one keeps what it has. A call's rows fill most of 4 KiB: twice
+    // that is half the writes.
+    connection.pragma_update(None, "page_size", 8 * 1024)?;
     connection.pragma_update(None, "synchronous", "full")?;
     connection.pragma_update(None, "foreign_keys", true)?;
     // What is erased is gone from the pages too.

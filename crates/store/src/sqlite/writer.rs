@@ -16,6 +16,7 @@ use tokio::sync::{oneshot, watch};
 
 use super::checkpoint::Checkpointer;
 use super::failure::{Failure, is_sync_failure, refused};
+use super::indexer::{Indexer, When};
 use super::queue::{Bringers, NotTaken, Queue, Waited};
 use super::stats::{MAX_GROUP, Stats};
 use super::tx::Tx;
@@ -123,6 +124,8 @@ struct Groups {
     queue: Arc<Queue<Waiting>>,
     /// Taken from the queue, not yet run.
     taken: VecDeque<Waiting>,
+    /// How far the tables are that are filled behind the decisions; none: nobody fills any.
+    indexer: Option<Indexer>,
     /// How long the last commit took.
     commit_took: Duration,
     stats: Arc<Stats>,
@@ -172,6 +175,7 @@ impl Writer {
             groups: Groups {
                 queue: Arc::clone(&queue),
                 taken: VecDeque::with_capacity(MAX_GROUP),
+                indexer: None,
                 commit_took: Duration::ZERO,
                 stats: Arc::clone(&stats),
                 checkpointer,
@@ -187,6 +191,12 @@ impl Writer {
             stats: Arc::clone(&stats),
         };
         Ok((writer, handle, stats))
+    }
+
+    /// Lets the writer fill the tables that find receipts by agent and by instance.
+    pub(crate) fn with_indexer(mut self) -> rusqlite::Result<Self> {
+        self.groups.indexer = Some(Indexer::open(&self.connection)?);
+        Ok(self)
     }
 
     /// Works until it is stopped or a sync fails.
@@ -205,7 +215,7 @@ impl Drop for Groups {
 impl Groups {
     fn run(mut self, tx: &Tx<'_>) {
         let mut group = Vec::with_capacity(MAX_GROUP);
-        while let Some(first) = self.wait() {
+        while let Some(first) = self.wait(tx) {
             group.push(first);
             // The checkpointer's syncs count as well.
             let sound = !*self.failed.borrow() && self.work(tx, &mut group);
@@ -233,7 +243,7 @@ impl Groups {
     }
 
     /// The next command to begin a group with; none once it is time to end.
-    fn wait(&mut self) -> Option<Waiting> {
+    fn wait(&mut self, tx: &Tx<'_>) -> Option<Waiting> {
         loop {
             if let Some(first) = self.taken.pop_front() {
                 return Some(first);
@@ -241,6 +251,7 @@ impl Groups {
             let idle = (self.wal_pages.load(Ordering::Relaxed) > 0).then_some(IDLE);
             match self.queue.wait(idle, self.commit_took) {
                 Waited::Ready => self.take(MAX_GROUP),
+                Waited::Idle if self.index_rest(tx) => {}
                 Waited::Idle => {
                     self.wal_pages.store(0, Ordering::Relaxed);
                     self.checkpointer.call();
@@ -336,12 +347,48 @@ impl Groups {
                 group.push(command);
                 ran.map_err(Undone::Failed)?;
             }
+            let indexer = self.indexer.map(|indexer| indexer.step(tx, When::Busy));
+            let indexer = indexer.transpose().map_err(Undone::Failed)?;
             let committing = Instant::now();
-            let committed = self.commit(tx);
+            self.commit(tx)?;
             self.commit_took = committing.elapsed();
-            committed
+            self.indexer = indexer;
+            Ok(())
         });
         Self::undo(tx, done)
+    }
+
+    /// On an idle store: indexes what is left, a batch at a time. Whether there was anything.
+    fn index_rest(&mut self, tx: &Tx<'_>) -> bool {
+        let Some(indexer) = self.indexer else {
+            return false;
+        };
+        match indexer.is_behind(tx) {
+            Ok(true) => {}
+            Ok(false) => return false,
+            Err(failure) => {
+                tracing::warn!("receipts could not be indexed: {}", StoreError::from(failure));
+                return false;
+            }
+        }
+        let done = Self::begin(tx).and_then(|()| {
+            let stepped = indexer.step(tx, When::Idle).map_err(Undone::Failed)?;
+            self.commit(tx)?;
+            self.indexer = Some(stepped);
+            Ok(())
+        });
+        match Self::undo(tx, done) {
+            Ok(()) => true,
+            // Lists find it all the same; tried again when the store is idle again.
+            Err(Undone::Failed(failure)) => {
+                tracing::warn!("receipts could not be indexed: {}", StoreError::from(failure));
+                false
+            }
+            Err(Undone::Sync) => {
+                self.failed.send_replace(true);
+                false
+            }
+        }
     }
 
     fn begin(tx: &Tx<'_>) -> Result<(), Undone> {
