@@ -147,9 +147,20 @@ impl Template {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::{Common, Templates};
     use crate::ids::{Keys, Order};
+
+    /// One request without a body.
+    pub(crate) fn plain() -> Templates {
+        let common = Common {
+            method: "GET",
+            path: "/",
+            headers: &[],
+            keyed: false,
+        };
+        Templates::new(&common, &[], None, Keys::new(Order::Ordered)).unwrap()
+    }
 
     #[test]
     fn no_two_requests_have_the_same_key_or_payload() {
