@@ -13,7 +13,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
 use mio::{Events, Poll, Token};
@@ -74,6 +74,7 @@ struct Run<'a> {
     other: Histogram,
     late: Histogram,
     left: Histogram,
+    waited_at_the_end: Duration,
     /// Whether somebody waits for a connection.
     short: bool,
     request: Vec<u8>,
@@ -103,6 +104,7 @@ pub fn run(plan: &Plan<'_>, templates: &mut Templates) -> Result<Value> {
         other: Histogram::default(),
         late: Histogram::default(),
         left: Histogram::default(),
+        waited_at_the_end: Duration::ZERO,
         short: false,
         request: Vec::new(),
         buffer: Buffer::default(),
@@ -144,6 +146,7 @@ pub fn run(plan: &Plan<'_>, templates: &mut Templates) -> Result<Value> {
             run.event(event.token().0, event.is_writable(), event.is_readable());
         }
     }
+    run.waited_at_the_end = end.elapsed();
     let unanswered = run.under_way();
     let answers = run.statuses.values().sum::<u64>();
     let counted = answers + run.broken + run.left.total() + unanswered as u64;
@@ -275,6 +278,7 @@ impl Run<'_> {
                 })
             })
             .collect();
+        let ended = SystemTime::now().duration_since(UNIX_EPOCH);
         // What was answered while requests came; the tail has no offer to be compared with.
         let whole = self.plan.time.as_secs() as usize;
         let meanwhile: u64 = self
@@ -298,6 +302,7 @@ impl Run<'_> {
             "refused_latency_us": self.refused.figures(),
             "statuses": self.statuses,
             "unanswered": unanswered,
+            "sending_ended_at": ended.map_or(0.0, |at| (at - self.waited_at_the_end).as_secs_f64()),
             "broken_connections": self.broken,
             "most_waiting_for_a_connection": self.most_waiting,
             "most_connections": self.most_connections,
