@@ -4,7 +4,8 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help build wheel demo test check advisories fmt bench bench-growth bench-instructions soak clean
+.PHONY: help build wheel demo test check advisories fmt bench bench-growth bench-instructions bench-instructions-write \
+	valgrind hot-path soak clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -65,7 +66,14 @@ $(TOOLS)/bin/cargo-nextest:
 		--root $(TOOLS) cargo-nextest@$(NEXTEST_VERSION)
 	rm -rf $(TOOLS)/build
 
-test: $(NEXTEST) build $(VENV)/.wheel $(VENV)/.check ## Every test, with the totals at the end (up to 25 minutes on two cores)
+# Instructions are counted under valgrind, of the hot path as it is released (profile `counted`).
+valgrind:
+	@command -v valgrind >/dev/null || { echo "installing valgrind"; apt-get -qq update; apt-get -qq install --yes valgrind; }
+
+hot-path:
+	cargo build --locked --profile counted -p relynt-bench --bin hot-path
+
+test: $(NEXTEST) build $(VENV)/.wheel $(VENV)/.check valgrind hot-path ## Every test, with the totals at the end (up to 30 minutes on two cores)
 	RELYNT_BIN=$(RELYNT) $(PYTHON) scripts/run_tests.py $(BIN) $(NEXTEST) nextest
 
 # --- checking ---------------------------------------------------------------------------------
@@ -101,9 +109,11 @@ bench: ## Every side in one run, at most 15 minutes; writes the tables of docs/p
 bench-growth: ## How the figures grow with rules, receipts, connections, payloads, waiting callers
 	$(PYTHON) bench/growth.py
 
-bench-instructions: ## Instructions of the hot path under callgrind; fails beyond 3 %
-	cargo build --locked --release -p relynt-bench --bin hot-path
-	$(PYTHON) bench/instructions.py --binary $(CARGO_TARGET_DIR)/release/hot-path
+bench-instructions: valgrind hot-path ## Instructions of the hot path under callgrind; fails beyond 3 %; part of the tests
+	$(PYTHON) bench/instructions.py
+
+bench-instructions-write: valgrind hot-path ## Write the present counts down, after a change that is meant
+	$(PYTHON) bench/instructions.py --write
 
 # --- not there yet ----------------------------------------------------------------------------
 
