@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from processes import Api, Child, Failed, cpu_seconds, environment, memory_mib, wait_until
+from processes import TICKS, Api, Child, Failed, cpu_seconds, environment, memory_mib, wait_until
 from sides import Load, Tools
 
 VERSION = "8.15.0"
@@ -112,8 +112,10 @@ class Postgres:
         self.run("createdb", "-h", "127.0.0.1", "-p", str(self.port), "-U", "postgres", name)
 
     def cpu(self) -> float:
-        """Of all its processes."""
-        return sum(cpu_seconds(pid) for pid in self.pids())
+        """Of all its processes, those that ended included."""
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        ended = (int(fields[13]) + int(fields[14])) / TICKS
+        return ended + sum(cpu_seconds(pid) for pid in self.pids())
 
     def pids(self) -> list[int]:
         """The first and those that it started."""

@@ -212,13 +212,14 @@ class Growth:
 
     def kept(self, order: str, stored: int, many: Path, few: Path, secret: str) -> Point:
         """The greatest store against ten thousand, alternately: at least five times."""
-        gateway = Relynt(self.tools, many.name, agent_secret=secret)
         pairs = []
         for _ in range(max(5, self.options.rounds)):
             small = self.on_a_copy(few, secret, order)
+            # Both begin with nothing in their own memory; and a folder's ports are one gateway's.
+            gateway = Relynt(self.tools, many.name, agent_secret=secret)
             great = gateway.decide("allow", 64, self.options.seconds, order=order)
+            gateway.stop()
             pairs.append((great, small))
-        gateway.stop()
         ratios = sorted(great["rate"] / small["rate"] for great, small in pairs)
         return {
             "keys": order,

@@ -148,7 +148,7 @@ class Relynt:
         rules = json.loads(self.tools.lines("rules.json", "rules").read_text())
         self.activate(rules, token)
         made = self.api.ask("POST", "/v1/agents", {"name": "bench"}, token)
-        agent = made.get("id") or made["agent"]["id"]
+        agent = made["agent_id"]
         return str(self.api.ask("POST", f"/v1/agents/{agent}/rotate", {}, token)["agent_secret"])
 
     def decide(
