@@ -50,8 +50,8 @@ class Growth:
         middle = statistics.median
         return {
             "rate": round(middle(run["rate"] for run in runs)),
-            "p50_us": middle(run["latency_us"]["p50"] for run in runs),
-            "p99_us": middle(run["latency_us"]["p99"] for run in runs),
+            "p50_us": round(middle(run["latency_us"]["p50"] for run in runs)),
+            "p99_us": round(middle(run["latency_us"]["p99"] for run in runs)),
             "cpu_us": round(middle(run["cpu_us"] for run in runs), 1),
             "peak_mib": round(max(run["peak_mib"] for run in runs), 1),
             "refused": sum(run["refused"] for run in runs),
@@ -226,7 +226,7 @@ class Growth:
             "receipts": stored,
             **self.figures([great for great, _ in pairs]),
             "rate_at_10_000": round(statistics.median(small["rate"] for _, small in pairs)),
-            "p99_us_at_10_000": statistics.median(small["latency_us"]["p99"] for _, small in pairs),
+            "p99_us_at_10_000": round(statistics.median(small["latency_us"]["p99"] for _, small in pairs)),
             "kept": round(statistics.median(ratios), 3),
             "kept_least": round(ratios[0], 3),
             "kept_most": round(ratios[-1], 3),
