@@ -202,7 +202,7 @@ mod tests {
             address: server("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}"),
             connections: 1,
             warm_up: Duration::ZERO,
-            time: Duration::from_secs(60),
+            time: Duration::from_mins(1),
             count: Some(5),
             expect: Some(b"allow"),
         };

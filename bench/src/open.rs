@@ -302,7 +302,7 @@ impl Run<'_> {
             "refused_latency_us": self.refused.figures(),
             "statuses": self.statuses,
             "unanswered": unanswered,
-            "sending_ended_at": ended.map_or(0.0, |at| (at - self.waited_at_the_end).as_secs_f64()),
+            "sending_ended_at": ended.map_or(0.0, |at| at.saturating_sub(self.waited_at_the_end).as_secs_f64()),
             "broken_connections": self.broken,
             "most_waiting_for_a_connection": self.most_waiting,
             "most_connections": self.most_connections,
