@@ -10,7 +10,7 @@ SHELL := bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# One profile and one folder for everything, so that nothing is compiled twice.
+# One folder for everything and one profile for all but what is measured, so that nothing is compiled twice.
 export CARGO_TARGET_DIR ?= $(CURDIR)/target
 RELYNT := $(CARGO_TARGET_DIR)/demo/relynt
 WHEELS := $(CARGO_TARGET_DIR)/wheels
@@ -106,7 +106,7 @@ fmt: $(VENV)/.check ## Format Rust and Python
 bench: ## Every side in one run, at most 15 minutes; writes the tables of docs/performance.md
 	$(PYTHON) bench/run.py
 
-bench-growth: ## How the figures grow with rules, receipts, connections, payloads, waiting callers
+bench-growth: ## How the figures grow with rules, receipts, connections, payloads, organizations, waiting callers
 	$(PYTHON) bench/growth.py
 
 bench-instructions: valgrind hot-path ## Instructions of the hot path under callgrind; fails beyond 3 %; part of the tests
