@@ -4,12 +4,13 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help build wheel demo test check advisories fmt bench bench-growth bench-instructions soak clean
+.PHONY: help build wheel demo test check advisories fmt bench bench-growth bench-instructions bench-instructions-write \
+	valgrind hot-path soak clean
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# One profile and one folder for everything, so that nothing is compiled twice.
+# One folder for everything and one profile for all but what is measured, so that nothing is compiled twice.
 export CARGO_TARGET_DIR ?= $(CURDIR)/target
 RELYNT := $(CARGO_TARGET_DIR)/demo/relynt
 WHEELS := $(CARGO_TARGET_DIR)/wheels
@@ -65,7 +66,14 @@ $(TOOLS)/bin/cargo-nextest:
 		--root $(TOOLS) cargo-nextest@$(NEXTEST_VERSION)
 	rm -rf $(TOOLS)/build
 
-test: $(NEXTEST) build $(VENV)/.wheel $(VENV)/.check ## Every test, with the totals at the end (up to 25 minutes on two cores)
+# Instructions are counted under valgrind, of the hot path as it is released (profile `counted`).
+valgrind:
+	@command -v valgrind >/dev/null || { echo "installing valgrind"; apt-get -qq update; apt-get -qq install --yes valgrind; }
+
+hot-path:
+	cargo build --locked --profile counted -p relynt-bench --bin hot-path
+
+test: $(NEXTEST) build $(VENV)/.wheel $(VENV)/.check valgrind hot-path ## Every test, with the totals at the end (up to 30 minutes on two cores)
 	RELYNT_BIN=$(RELYNT) $(PYTHON) scripts/run_tests.py $(BIN) $(NEXTEST) nextest
 
 # --- checking ---------------------------------------------------------------------------------
@@ -98,12 +106,14 @@ fmt: $(VENV)/.check ## Format Rust and Python
 bench: ## Every side in one run, at most 15 minutes; writes the tables of docs/performance.md
 	$(PYTHON) bench/run.py
 
-bench-growth: ## How the figures grow with rules, receipts, connections, payloads, waiting callers
+bench-growth: ## How the figures grow with rules, receipts, connections, payloads, organizations, waiting callers
 	$(PYTHON) bench/growth.py
 
-bench-instructions: ## Instructions of the hot path under callgrind; fails beyond 3 %
-	cargo build --locked --release -p relynt-bench --bin hot-path
-	$(PYTHON) bench/instructions.py --binary $(CARGO_TARGET_DIR)/release/hot-path
+bench-instructions: valgrind hot-path ## Instructions of the hot path under callgrind; fails beyond 3 %; part of the tests
+	$(PYTHON) bench/instructions.py
+
+bench-instructions-write: valgrind hot-path ## Write the present counts down, after a change that is meant
+	$(PYTHON) bench/instructions.py --write
 
 # --- not there yet ----------------------------------------------------------------------------
 

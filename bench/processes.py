@@ -147,6 +147,33 @@ class Peak:
         self.most_mib = memory_mib(self.pid, "VmHWM")
 
 
+class Watch:
+    """The resident set of a process, twice a second while this is open."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self.mib: list[float] = []
+        self.over = threading.Event()
+        self.thread = threading.Thread(target=self.look, daemon=True)
+
+    def look(self) -> None:
+        while not self.over.wait(0.5):
+            self.mib.append(memory_mib(self.pid))
+
+    def __enter__(self) -> Watch:
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.over.set()
+        self.thread.join()
+
+    def halves(self) -> list[float]:
+        """The most of the first and of the second half."""
+        middle = len(self.mib) // 2
+        return [max(half) for half in (self.mib[:middle], self.mib[middle:]) if half]
+
+
 def run_json(arguments: list[str | Path], *, stdin: str = "", timeout: float = 1800) -> Any:
     """Run a program to its end and read the JSON that it prints."""
     ran = subprocess.run(

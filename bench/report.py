@@ -58,6 +58,8 @@ class Ask:
     more: bool
     unit: str
     figures: Callable[[Results], list[float]]
+    # What stands beside it and is not asked for.
+    beside: Callable[[Results], str] = lambda _: ""
 
     def row(self, results: Results) -> str:
         sign = "≥" if self.more else "≤"
@@ -69,7 +71,7 @@ class Ask:
             met = [middle >= to if self.more else middle <= to for to in (self.bar, self.aim)]
             said = "aim met" if met[1] else "bar met, aim missed" if met[0] else "**missed**"
         asked = f"{sign} {self.bar:g}{self.unit} | {sign} {self.aim:g}{self.unit}"
-        return f"| {self.what} | {asked} | {spread(found, self.unit)} | {said} |"
+        return f"| {self.what} | {asked} | {spread(found, self.unit)}{self.beside(results)} | {said} |"
 
 
 def rate(side: str) -> Callable[[Results], list[float]]:
@@ -89,7 +91,7 @@ def alone(results: Results) -> list[float]:
     p50 = ("latency_us", "p50")
     ours = values(results, "allow, 1 connections", *p50)
     echo = values(results, "echo, 1 connections", *p50)
-    disk = values(results, "disk: append 800 bytes and sync", *p50)
+    disk = values(results, DISK, *p50)
     return [a / (b + c) for a, b, c in zip(ours, echo, disk, strict=False)]
 
 
@@ -137,11 +139,42 @@ def accepted_p99(results: Results) -> list[float]:
     return [figures["p99"] / 1000] if figures else []
 
 
+def opened_share(*names: str) -> Callable[[Results], list[float]]:
+    """How many per cent of what was due."""
+
+    def figure(results: Results) -> list[float]:
+        one = results.get("open", {}).get("open")
+        return [100 * sum(one[name] for name in names) / max(one["due"], 1)] if one else []
+
+    return figure
+
+
+def refused_p99(results: Results) -> list[float]:
+    figures = results.get("open", {}).get("open", {}).get("refused_latency_us")
+    return [figures["p99"] / 1000] if figures else []
+
+
+def memory_growth(results: Results) -> list[float]:
+    halves = results.get("open", {}).get("open", {}).get("memory_halves_mib", [])
+    return [halves[1] / halves[0]] if len(halves) == 2 else []
+
+
+def most_memory(results: Results) -> str:
+    one = results.get("open", {}).get("open")
+    return f"; {one['peak_mib']:.0f} MiB" if one else ""
+
+
+def raw_p99(results: Results) -> str:
+    """What the disk alone did in the same run."""
+    return "; disk alone " + spread([value / 1000 for value in values(results, DISK, *P99)], " ms")
+
+
 def recovered(results: Results) -> list[float]:
     opened = results.get("open")
     return [opened["after"]["rate"] / opened["before"]["rate"]] if opened else []
 
 
+DISK = "disk: append 800 bytes and sync"
 ALLOW = "allow, 64 connections"
 ECHO = "echo, 64 connections"
 FULL_RANDOM = "allow, 64 connections, 1 million receipts, random keys"
@@ -163,28 +196,42 @@ def cpu(results: Results) -> list[float]:
 
 
 def peak(results: Results) -> list[float]:
-    return values(results, ALLOW, "peak_mib")
+    """Of each round the most of any side of the gateway with 64 connections."""
+    ours = [
+        values(results, name, "peak_mib")
+        for name in results["sides"]
+        if "64 connections" in name and not name.startswith(("echo", "cerbos", "agent control"))
+    ]
+    return [max(of_round) for of_round in zip(*filter(None, ours), strict=False)]
 
 
 def kept(keys: str) -> Callable[[Results], list[float]]:
-    """What is left of the rate at ten million receipts, from the last curves that went so far."""
+    """What is left of the rate at ten million receipts, from the last curve that went so far."""
 
     def figure(_: Results) -> list[float]:
         file = RESULTS / "growth.json"
-        points = json.loads(file.read_text()).get("receipts", []) if file.exists() else []
-        rates = {point["receipts"]: float(point["rate"]) for point in points if point["keys"] == keys}
-        return [rates[10_000_000] / rates[10_000]] if {10_000, 10_000_000} <= set(rates) else []
+        curves = json.loads(file.read_text()) if file.exists() else {}
+        points = curves.get("receipts", {}).get("points", [])
+        found = [point for point in points if point.get("keys") == keys and "kept" in point]
+        found = [point for point in found if point["receipts"] >= 10_000_000]
+        return [point[name] for point in found for name in ("kept_least", "kept", "kept_most")]
 
     return figure
 
 
+def since(results: Results) -> str:
+    opened = results.get("open")
+    return f"; {number(opened['after']['from_s_after_the_sending'])} s after" if opened else ""
+
+
+LOST = ("other", "broken_connections", "unanswered", "never_sent")
 MORE, LESS = True, False
 ASKED = [
     Ask("durable signed decision, 64 connections, against the bare echo", 0.20, 0.30, MORE, "", against(ALLOW, ECHO)),
     Ask("the same, 256 connections", 0.23, 0.34, MORE, "", against("allow, 256 connections", "echo, 256 connections")),
     Ask("CPU of the gateway a durable call", 65, 46, LESS, " µs", cpu),
-    Ask("p99 at 64, ordered keys", 8, 4, LESS, " ms", millis(ALLOW, *P99)),
-    Ask("p99 at 64, random keys, 1 million receipts", 20, 8, LESS, " ms", millis(FULL_RANDOM, *P99)),
+    Ask("p99 at 64, ordered keys", 8, 4, LESS, " ms", millis(ALLOW, *P99), raw_p99),
+    Ask("p99 at 64, random keys, 1 million receipts", 20, 8, LESS, " ms", millis(FULL_RANDOM, *P99), raw_p99),
     Ask("one connection, p50, against echo p50 + raw append and sync p50", 1.8, 1.4, LESS, " ×", alone),
     Ask("against Cerbos, audit off", 4, 6, MORE, " ×", cerbos("off")),
     Ask("against Cerbos, audit to a file", 4.5, 6.5, MORE, " ×", cerbos("file")),
@@ -208,7 +255,10 @@ ASKED = [
     Ask("memory that `import relynt` adds", 8, 4, LESS, " MiB", imported("added_mib")),
     Ask("open loop at twice the closed rate: accepted, against that rate", 0.5, 0.5, MORE, "", accepted),
     Ask("open loop: p99 of what was accepted", 250, 60, LESS, " ms", accepted_p99),
-    Ask("the second after the open loop, against the rate before", 0.9, 0.9, MORE, "", recovered),
+    Ask("open loop: p99 of the refusals (503)", 250, 60, LESS, " ms", refused_p99),
+    Ask("open loop: neither accepted nor refused with 503", 0, 0, LESS, " %", opened_share(*LOST)),
+    Ask("open loop: most memory, second half against first", 1.1, 1.05, LESS, " ×", memory_growth, most_memory),
+    Ask("within a second after the open loop: rate, against the one before", 0.9, 0.9, MORE, "", recovered, since),
 ]
 
 
@@ -283,7 +333,14 @@ def open_rows(one: Results) -> list[tuple[str, str]]:
         ("most that waited for one of the generator's connections", f"{one['most_waiting_for_a_connection']:,}"),
         ("most requests under way", f"{one['most_connections']:,}; connections broken: {one['broken_connections']:,}"),
         ("most memory", f"{one['peak_mib']:.0f} MiB"),
+        ("CPU of the generator a request", f"{one['generator_cpu_s'] / max(one['due'], 1) * 1e6:.1f} µs"),
     ]
+    if late := one["sender_late_us"]:
+        said = f"{late['p50'] / 1000:.2f} / {late['p99'] / 1000:.2f} ms"
+        rows.append(("p50 / p99 of how late the generator itself was", said))
+    if left := one["never_sent_waited_us"]:
+        said = f"{left['p50'] / 1000:,.0f} / {left['max'] / 1000:,.0f} ms"
+        rows.append(("p50 / most that those had waited who were never sent", said))
     if refused := one["refused_latency_us"]:
         rows.append(("p50 / p99 of what was refused", f"{refused['p50'] / 1000:.1f} / {refused['p99'] / 1000:.1f} ms"))
     return [(f"open loop: {what}", said) for what, said in rows]
@@ -292,13 +349,18 @@ def open_rows(one: Results) -> list[tuple[str, str]]:
 def text(results: Results) -> str:
     machine, options = results["machine"], results["options"]
     clients = [line.replace("==", " ") for line in (HERE / "requirements.txt").read_text().splitlines() if "==" in line]
+    if not machine["clean"]:
+        machine = machine | {"commit": machine["commit"] + " with changes"}
+    agent = results.get("agent_control", {})
+    agent_version = f"{agent['version']} on PostgreSQL {agent['postgres']}" if "version" in agent else "left out"
     cerbos_version = results.get("cerbos") or "not measured"
     parts = [
         f"Measured {machine['at']} at commit {machine['commit']}, in {results['minutes']:.0f} minutes.",
         f"Machine: {machine['cores']} cores ({machine['cpu']}), {machine['memory_gib']} GiB, "
         f"Linux {machine['kernel']}, {machine['file_system']}; load {machine['load_at_start']:.1f} before, "
         f"{results['load_at_end']:.1f} at the end. Servers, clients and the load generator share the cores.",
-        f"Versions: {machine['rustc']}, Python {machine['python']}, Cerbos {cerbos_version}, {', '.join(clients)}.",
+        f"Versions: {machine['rustc']}, Python {machine['python']}, Cerbos {cerbos_version}, "
+        f"Agent Control {agent_version}, {', '.join(clients)}.",
         f"Each figure is the median of {options['rounds']} rounds (least to greatest), "
         f"{results['seconds_a_side']} s a side and round; a ratio is taken within each round. {options['rules']} "
         f"rules, {options['candidates']} of which the request has to look at.",
@@ -309,6 +371,8 @@ def text(results: Results) -> str:
         "Python": sdk_table,
         "Everything else": other_table,
     }
+    if "left_out" in agent:
+        parts.append(f"Agent Control was left out of this run: {agent['left_out']}.")
     bare = values(results, ECHO, "rate")
     if bare and max(bare) > 1.3 * min(bare):
         parts.append(
@@ -326,22 +390,36 @@ def write(results: Results) -> None:
 
 
 def write_growth(curves: Results) -> None:
-    """The same for the curves."""
-    (RESULTS / "growth.json").write_text(json.dumps(curves, indent=1) + "\n")
-    replace("make bench-growth", growth_text(curves))
+    """The same for the curves; those that were not measured now stay."""
+    file = RESULTS / "growth.json"
+    all_curves = (json.loads(file.read_text()) if file.exists() else {}) | curves
+    file.write_text(json.dumps(all_curves, indent=1) + "\n")
+    replace("make bench-growth", growth_text(all_curves))
 
 
 def growth_text(curves: Results) -> str:
     parts = []
-    for name, points in curves.items():
-        heads: list[str] = list(dict.fromkeys(head for point in points for head in point))
-        rows = [cells(heads), "| --- " * len(heads) + "|"]
-        for point in points:
-            rows.append(
-                cells([f"{point[head]:,}" if not isinstance(point[head], str) else point[head] for head in heads])
-            )
-        parts.append(f"### By {name}\n\n" + "\n".join(rows))
+    for name, curve in curves.items():
+        parts.append(f"### By {name}")
+        parts.append(
+            f"Measured {curve['at']} at commit {curve['commit']} on {curve['cores']} cores; medians of "
+            f"{curve['rounds']} rounds of {curve['seconds']:g} s; load {curve['load']} at the end."
+        )
+        points = curve["points"]
+        parts.append(growth_table([point for point in points if "kept" not in point]))
+        if ends := [point for point in points if "kept" in point]:
+            parts.append("The greatest store and one of ten thousand, alternately; *kept* is the median of the ratios:")
+            parts.append(growth_table(ends))
     return "\n\n".join(parts)
+
+
+def growth_table(points: list[Results]) -> str:
+    heads: list[str] = list(dict.fromkeys(head for point in points for head in point))
+    rows = [cells([head.replace("_", " ") for head in heads]), "| --- " * len(heads) + "|"]
+    for point in points:
+        values = [point.get(head, "") for head in heads]
+        rows.append(cells([value if isinstance(value, str) else f"{value:,}" for value in values]))
+    return "\n".join(rows)
 
 
 def cells(of: list[str]) -> str:

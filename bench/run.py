@@ -21,10 +21,11 @@ import time
 from pathlib import Path
 from typing import Any
 
+import agent_control
 import report
 import sdk
 import start
-from processes import Failed, Peak, many_files, memory_mib
+from processes import Failed, Peak, Watch, many_files, memory_mib
 from sides import CANDIDATES, CERBOS, RULES, Cerbos, Hyper, Relynt, Side, Tools, cerbos_program
 
 HERE = Path(__file__).resolve().parent
@@ -109,6 +110,7 @@ class Bench:
                 0.3,
             )
         self.prepare_cerbos()
+        self.prepare_agent_control()
         if self.wanted("sdk"):
             self.say("building the Python package for release")
             self.python = sdk.environment_with_clients(self.target / "bench")
@@ -132,6 +134,17 @@ class Bench:
             cerbos = Cerbos(self.tools, program, audit, 23_592 + 2 * number)
             self.stops.append(cerbos.child)
             self.add(f"cerbos, audit {audit}, 64 connections", cerbos.check)
+
+    def prepare_agent_control(self) -> None:
+        if not self.wanted("agent control"):
+            return
+        side, what = agent_control.prepared(self.tools, self.target / "bench")
+        self.results["agent_control"] = what
+        if side is None:
+            self.say(f"Agent Control is left out: {what['left_out']}")
+            return
+        self.stops.append(side)
+        self.add("agent control, 64 connections", side.evaluate)
 
     def fresh_gateway(self) -> Relynt:
         """A gateway whose store is new in every round, so that rounds are alike."""
@@ -270,9 +283,14 @@ class Bench:
         arguments: list[str | Path] = ["open", "--address", gateway.address, "--path", "/v1/agent-tool-call"]
         arguments += ["--bodies", self.tools.lines("allow.bodies", "bodies", "allow"), "--headers", gateway.headers]
         arguments += ["--order", "ordered", "--connections", str(self.options.open_connections)]
-        with Peak(gateway.child.pid) as peak:
-            opened = self.tools.json(*arguments, "--rate", str(2 * before["rate"]), "--seconds", str(seconds))
-        after = gateway.decide("allow", 64, 1)
+        arguments += ["--expect", '"allow"', "--rate", str(2 * before["rate"]), "--seconds", str(seconds)]
+        with Peak(gateway.child.pid) as peak, Watch(gateway.child.pid) as watch:
+            # What has no answer half a second after the last was sent has none.
+            opened = self.tools.json(*arguments, "--tail", "0.5")
+        began = time.time()
+        after = gateway.decide("allow", 64, 1, "--warm-up", "0.1")
+        after["from_s_after_the_sending"] = began + 0.1 - opened["sending_ended_at"]
+        opened["memory_halves_mib"] = watch.halves()
         self.results["open"] = {
             "before": before,
             "open": opened | {"peak_mib": peak.most_mib, "seconds_of_sending": seconds},
@@ -350,7 +368,8 @@ def main() -> int:
     parser.add_argument("--open-seconds", type=float, default=OPEN_SECONDS)
     parser.add_argument("--open-connections", type=int, default=8192)
     parser.add_argument("--shrink", type=int, default=1, help="divide the million receipts, to try the harness")
-    parser.add_argument("--only", help="measure only what matches (sides; sdk, cerbos, start, waiters, open, import)")
+    what = "sides by their names; sdk, cerbos, agent control, start, waiters, open, import"
+    parser.add_argument("--only", metavar="REGEX", help=f"measure only what matches ({what})")
     parser.add_argument("--no-build", action="store_true")
     parser.add_argument("--no-docs", action="store_true", help="leave docs/performance.md as it is")
     options = parser.parse_args()

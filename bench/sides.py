@@ -76,6 +76,8 @@ class Load:
             arguments += ["--headers", self.headers]
         if count:
             arguments += ["--count", str(count)]
+        if expect:
+            arguments += ["--expect", expect]
         if self.pid is None:
             measured: dict[str, Any] = self.tools.json(*arguments)
         else:
@@ -83,8 +85,10 @@ class Load:
                 measured = self.tools.json(*arguments)
             measured["cpu_us"] = peak.cpu_s / max(measured["answers_with_warm_up"], 1) * 1e6
             measured["peak_mib"] = peak.most_mib
-        if expect and expect not in measured["sample"]:
-            raise Failed(f"{path} was to answer {expect}:\n{measured['sample']}")
+        if measured["unexpected"] or not measured["statuses"].get("200"):
+            raise Failed(f"{path} was to answer {expect}, always:\n{measured['sample']}")
+        if measured["unanswered"]:
+            raise Failed(f"{path}: {measured['unanswered']} requests were not answered within half a minute")
         # What was refused is no decision.
         accepted = measured["statuses"].get("200", 0)
         measured["refused"] = sum(measured["statuses"].values()) - accepted
@@ -134,17 +138,38 @@ class Relynt:
             }
             self.api.ask("POST", "/v1/connectors", connector, self.token)
 
-    def activate(self, rules: list[Any]) -> None:
-        version = self.api.ask("POST", "/v1/policies", {"rules": rules}, self.token)["version"]
-        self.api.ask("POST", f"/v1/policies/{version}/activate", {"acknowledge": True}, self.token)
+    def activate(self, rules: list[Any], token: str = "") -> None:
+        token = token or self.token
+        version = self.api.ask("POST", "/v1/policies", {"rules": rules}, token)["version"]
+        self.api.ask("POST", f"/v1/policies/{version}/activate", {"acknowledge": True}, token)
+
+    def agent_of(self, token: str) -> str:
+        """The sample policy and an agent in another organization; the agent's secret."""
+        rules = json.loads(self.tools.lines("rules.json", "rules").read_text())
+        self.activate(rules, token)
+        made = self.api.ask("POST", "/v1/agents", {"name": "bench"}, token)
+        agent = made["agent_id"]
+        return str(self.api.ask("POST", f"/v1/agents/{agent}/rotate", {}, token)["agent_secret"])
 
     def decide(
-        self, outcome: str, connections: int, seconds: float, *, order: str = "ordered", bodies: Path | None = None
+        self,
+        outcome: str,
+        connections: int,
+        seconds: float,
+        *more: str,
+        order: str = "ordered",
+        bodies: Path | None = None,
+        credentials: Path | None = None,
     ) -> dict[str, Any]:
         """Durable decisions, each under a key of its own."""
-        expect = {"deny": '"deny"', "allow": '"allow"', "run": '"allow"', "ask": '"pending_approval"'}[outcome]
+        # Of `run` the target's own answer: nothing less says that it was called.
+        expect = {"deny": '"deny"', "allow": '"allow"', "run": '"updated":true', "ask": '"pending_approval"'}[outcome]
         bodies = bodies or self.tools.lines(f"{outcome}.bodies", "bodies", outcome)
-        return self.load.closed(CALL, bodies, connections, seconds, "--order", order, expect=expect)
+        load = self.load
+        if credentials:
+            more += ("--credentials", str(credentials))
+            load = Load(self.tools, self.address, pid=self.child.pid)
+        return load.closed(CALL, bodies, connections, seconds, "--order", order, *more, expect=expect)
 
     def pending(self, seconds: float) -> dict[str, Any]:
         bodies = self.tools.lines("ask-unique.bodies", "bodies", "ask", "--unique")

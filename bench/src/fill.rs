@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use relynt_domain::{IdempotencyKey, ToolCallDraft};
@@ -16,30 +16,46 @@ use crate::evaluate::bodies;
 use crate::ids::{Keys, Order};
 use crate::sample::Outcome;
 
-/// How many calls are under way at once: groups of this size are what the store commits.
-const AT_ONCE: u64 = 512;
+/// What is made.
+#[derive(Debug, Clone, Copy)]
+pub struct Plan {
+    /// How many receipts.
+    pub count: u64,
+    /// In which order keys come.
+    pub order: Order,
+    /// Calls under way at once: twice the most that the store commits together, so that one group
+    /// is made while another is written.
+    pub at_once: u64,
+}
 
-/// Makes `count` denied calls in the data folder of a gateway that does not run.
-pub fn run(folder: &Path, agent_secret: &str, count: u64, order: Order) -> Result<Value> {
+/// Makes denied calls in the data folder of a gateway that does not run.
+pub fn run(folder: &Path, agent_secret: &str, plan: Plan) -> Result<Value> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()?;
     let begin = Instant::now();
-    runtime.block_on(fill(folder, agent_secret, count, order))?;
+    let filled = runtime.block_on(fill(folder, agent_secret, plan))?;
     // The store's threads end with the last that holds it.
     drop(runtime);
     let seconds = begin.elapsed().as_secs_f64();
     let size = std::fs::metadata(folder.join("relynt.db"))?.len();
     Ok(json!({
-        "receipts": count,
+        "receipts": plan.count,
         "seconds": seconds,
-        "rate": count as f64 / seconds,
+        "rate": plan.count as f64 / filled.as_secs_f64(),
+        "cpu_us": crate::closed::own_cpu().map(|cpu| cpu / plan.count as f64 * 1e6),
         "database_bytes": size,
     }))
 }
 
-async fn fill(folder: &Path, agent_secret: &str, count: u64, order: Order) -> Result<()> {
+/// How long the calls took, without opening and closing the store.
+async fn fill(folder: &Path, agent_secret: &str, plan: Plan) -> Result<Duration> {
+    let Plan {
+        count,
+        order,
+        at_once,
+    } = plan;
     let key = std::fs::read(folder.join("master.key")).context("the folder of a `relynt dev`")?;
     let installation = Installation::open(InstallationOptions {
         folder: folder.to_owned(),
@@ -53,8 +69,9 @@ async fn fill(folder: &Path, agent_secret: &str, count: u64, order: Order) -> Re
     let bodies = Arc::new(bodies(Outcome::Deny, 10_000)?);
     let taken = Arc::new(AtomicU64::new(0));
     let keys = Arc::new(std::sync::Mutex::new(Keys::new(order)));
+    let begin = Instant::now();
     let mut tasks = tokio::task::JoinSet::new();
-    for _ in 0..AT_ONCE {
+    for _ in 0..at_once {
         let (gateway, bodies, taken, keys) = (
             Arc::clone(&gateway),
             Arc::clone(&bodies),
@@ -92,5 +109,5 @@ async fn fill(folder: &Path, agent_secret: &str, count: u64, order: Order) -> Re
     while let Some(ended) = tasks.join_next().await {
         ended??;
     }
-    Ok(())
+    Ok(begin.elapsed())
 }

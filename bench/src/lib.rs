@@ -27,4 +27,6 @@ pub mod open;
 pub mod sample;
 pub mod servers;
 pub mod template;
+#[cfg(test)]
+mod testing;
 pub mod waiters;

@@ -96,6 +96,9 @@ enum Command {
         /// As a check of Cerbos
         #[arg(long)]
         cerbos: bool,
+        /// As an evaluation of Agent Control
+        #[arg(long, conflicts_with = "cerbos")]
+        agent_control: bool,
     },
     /// Print keys, one a line
     Keys {
@@ -118,6 +121,9 @@ enum Command {
         /// In which order keys come
         #[arg(long, value_enum, default_value = "ordered")]
         order: Order,
+        /// Calls under way at once
+        #[arg(long, default_value_t = 512)]
+        at_once: u64,
     },
     /// Evaluate in process
     Evaluate {
@@ -162,6 +168,9 @@ struct Requests {
     /// A file of headers, `name: value` a line: credentials are no arguments
     #[arg(long)]
     headers: Option<PathBuf>,
+    /// A file of secrets of agents, one a line, that take turns
+    #[arg(long)]
+    credentials: Option<PathBuf>,
     /// A file of bodies, one a line; without it `GET` is sent
     #[arg(long)]
     bodies: Option<PathBuf>,
@@ -171,6 +180,9 @@ struct Requests {
     /// A file of keys, one for each body
     #[arg(long, conflicts_with = "order")]
     keys: Option<PathBuf>,
+    /// What every answer with status 200 has to contain
+    #[arg(long)]
+    expect: Option<String>,
 }
 
 impl Requests {
@@ -182,11 +194,13 @@ impl Requests {
         };
         let headers = lines(&self.headers)?.unwrap_or_default();
         let bodies = lines(&self.bodies)?;
+        let credentials = lines(&self.credentials)?.unwrap_or_default();
         let listed = lines(&self.keys)?;
         let common = Common {
             method: if bodies.is_some() { "POST" } else { "GET" },
             path: &self.path,
             headers: &headers,
+            credentials: &credentials,
             keyed: self.order.is_some() || listed.is_some(),
         };
         let keys = Keys::new(self.order.unwrap_or(Order::Ordered));
@@ -209,6 +223,7 @@ fn main() -> Result<()> {
                 warm_up: seconds(warm_up),
                 time: seconds(time),
                 count,
+                expect: requests.expect.as_deref().map(str::as_bytes),
             };
             println!("{}", closed::run(&plan, &mut requests.templates()?)?.json());
         }
@@ -224,6 +239,7 @@ fn main() -> Result<()> {
                 rate,
                 time: seconds(time),
                 tail: seconds(tail),
+                expect: requests.expect.as_deref().map(str::as_bytes),
             };
             println!("{}", open::run(&plan, &mut requests.templates()?)?);
         }
@@ -260,10 +276,13 @@ fn main() -> Result<()> {
             padding,
             unique,
             cerbos,
+            agent_control,
         } => {
             for number in 0..count {
                 let body = if cerbos {
                     sample::cerbos_body(number)
+                } else if agent_control {
+                    sample::agent_control_body(number)
                 } else {
                     sample::body(outcome, number, padding, unique)
                 };
@@ -280,10 +299,16 @@ fn main() -> Result<()> {
             folder,
             count,
             order,
+            at_once,
         } => {
             let mut secret = String::new();
             std::io::stdin().read_line(&mut secret)?;
-            println!("{}", fill::run(&folder, secret.trim(), count, order)?);
+            let plan = fill::Plan {
+                count,
+                order,
+                at_once,
+            };
+            println!("{}", fill::run(&folder, secret.trim(), plan)?);
         }
         Command::Evaluate { mix, seconds: time } => {
             println!("{}", evaluate::run(mix.mix(), seconds(time))?);

@@ -77,6 +77,19 @@ pub fn cerbos_body(number: usize) -> Value {
     })
 }
 
+/// The same question as an evaluation of Agent Control.
+pub fn agent_control_body(number: usize) -> Value {
+    json!({
+        "agent_name": "bench-agent",
+        "stage": "pre",
+        "step": {
+            "type": "tool",
+            "name": "update_deal",
+            "input": { "resource": format!("crm:deny:{number}"), "payload": payload(number, 0, false) },
+        },
+    })
+}
+
 /// How a policy is made up.
 #[derive(Debug, Clone, Copy)]
 pub struct Mix {

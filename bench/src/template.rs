@@ -35,6 +35,8 @@ pub struct Common<'a> {
     pub path: &'a str,
     /// Further headers, as `name: value`.
     pub headers: &'a [String],
+    /// Secrets of agents that take turns; none of them is in the headers then.
+    pub credentials: &'a [String],
     /// Whether each has an idempotency key.
     pub keyed: bool,
 }
@@ -48,11 +50,12 @@ impl Templates {
         keys: Keys,
     ) -> Result<Self> {
         let mut all = Vec::with_capacity(bodies.len().max(1));
-        for body in bodies {
-            all.push(Template::new(common, Some(body))?);
+        // Each body in turn for each of the agents, so that all of them are asked for alike.
+        for (number, body) in bodies.iter().enumerate() {
+            all.push(Template::new(common, number, Some(body))?);
         }
         if all.is_empty() {
-            all.push(Template::new(common, None)?);
+            all.push(Template::new(common, 0, None)?);
         }
         if let Some(listed) = &listed {
             anyhow::ensure!(
@@ -110,12 +113,15 @@ impl Templates {
 }
 
 impl Template {
-    fn new(common: &Common<'_>, body: Option<&String>) -> Result<Self> {
+    fn new(common: &Common<'_>, number: usize, body: Option<&String>) -> Result<Self> {
         let mut bytes = format!(
             "{} {} HTTP/1.1\r\nhost: 127.0.0.1\r\n",
             common.method, common.path
         );
-        for header in common.headers {
+        let own = (common.credentials)
+            .get(number % common.credentials.len().max(1))
+            .map(|secret| format!("authorization: Bearer {secret}"));
+        for header in common.headers.iter().chain(&own) {
             anyhow::ensure!(
                 header.contains(": ") && !header.contains(['\r', '\n']),
                 "a header is not `name: value`"
@@ -147,9 +153,46 @@ impl Template {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::{Common, Templates};
     use crate::ids::{Keys, Order};
+
+    /// One request without a body.
+    pub(crate) fn plain() -> Templates {
+        let common = Common {
+            method: "GET",
+            path: "/",
+            headers: &[],
+            credentials: &[],
+            keyed: false,
+        };
+        Templates::new(&common, &[], None, Keys::new(Order::Ordered)).unwrap()
+    }
+
+    #[test]
+    fn agents_take_turns() {
+        let common = Common {
+            method: "POST",
+            path: "/x",
+            headers: &[],
+            credentials: &["one".to_owned(), "two".to_owned(), "three".to_owned()],
+            keyed: false,
+        };
+        let bodies: Vec<String> = (0..30).map(|number| number.to_string()).collect();
+        let mut templates =
+            Templates::new(&common, &bodies, None, Keys::new(Order::Ordered)).unwrap();
+        let mut request = Vec::new();
+        let mut seen = std::collections::BTreeMap::<String, usize>::new();
+        for _ in 0..30 {
+            templates.write(&mut request);
+            let text = String::from_utf8(request.clone()).unwrap();
+            let secret = text.split("Bearer ").nth(1).unwrap();
+            *seen
+                .entry(secret.lines().next().unwrap().to_owned())
+                .or_default() += 1;
+        }
+        assert_eq!(seen.values().copied().collect::<Vec<_>>(), [10, 10, 10]);
+    }
 
     #[test]
     fn no_two_requests_have_the_same_key_or_payload() {
@@ -157,6 +200,7 @@ mod tests {
             method: "POST",
             path: "/x",
             headers: &["a: b".to_owned()],
+            credentials: &[],
             keyed: true,
         };
         let bodies = [r#"{"u":"@@@@@@@@@@@@"}"#.to_owned()];

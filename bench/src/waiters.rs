@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use mio::{Events, Poll, Token};
 use serde_json::{Value, json};
 
-use crate::connection::{Connection, Progress};
+use crate::connection::{Buffer, Connection, Progress};
 use crate::template::Templates;
 
 /// Lets `connections` callers wait until each is answered or the time is up. Prints `ready` once
@@ -23,12 +23,13 @@ pub fn run(
     let mut poll = Poll::new()?;
     let mut events = Events::with_capacity(4096);
     let mut waiting = Vec::with_capacity(connections);
+    let (mut request, mut buffer) = (Vec::new(), Buffer::default());
     for number in 0..connections {
         let connection = Connection::open(address, Token(number), poll.registry());
         let mut connection =
             connection.with_context(|| format!("connection {number} to {address}"))?;
-        templates.write(&mut connection.request);
-        connection.start(Instant::now())?;
+        templates.write(&mut request);
+        connection.start(Instant::now(), &request)?;
         waiting.push(connection);
     }
     let mut out = std::io::stdout();
@@ -47,12 +48,12 @@ pub fn run(
             if event.is_writable() && connection.go_on().is_err() {
                 closed += 1;
             } else if event.is_readable() {
-                match connection.read() {
+                match connection.read(&mut buffer) {
                     Progress::Waiting => {}
                     Progress::Closed => closed += 1,
-                    Progress::Answered(status) => {
+                    Progress::Answered(one) => {
                         answered += 1;
-                        *statuses.entry(status).or_default() += 1;
+                        *statuses.entry(one.status).or_default() += 1;
                         let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs_f64();
                         first.get_or_insert(now);
                         last = Some(now);
