@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 use relynt_domain::{IdempotencyKey, ToolCallDraft};
-use relynt_gateway::Intake;
+use relynt_gateway::{Intake, Place};
 use relynt_server::{Installation, InstallationOptions, MasterKey};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
@@ -83,6 +83,7 @@ async fn fill(folder: &Path, agent_secret: &str, count: u64, order: Order) -> Re
                     key: IdempotencyKey::new(&key).map_err(anyhow::Error::msg)?,
                     request_id: format!("fill-{number}"),
                     traceparent: None,
+                    place: Place::unbounded(),
                 };
                 let caller = gateway.authenticate_agent(&secret)?;
                 gateway.submit(caller, intake).await?;

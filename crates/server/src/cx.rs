@@ -6,6 +6,7 @@ use axum::{
     body::Body,
     extract::{FromRequest, FromRequestParts as _, MatchedPath, RawPathParams, Request},
 };
+use bytes::Bytes;
 use http::{HeaderMap, header, request::Parts};
 use relynt_domain::Fault;
 use relynt_json::Value;
@@ -103,8 +104,15 @@ impl Cx {
     /// # Errors
     /// 415, 413 or 400.
     pub(crate) async fn json(self, most: usize, limits: &Limits) -> Result<Value, Refusal> {
-        let bytes = read_json(&self.parts.headers, self.body, most, limits).await?;
-        parse(&bytes)
+        parse(&self.bytes(most, limits).await?)
+    }
+
+    /// The body of at most `most` bytes that says it is JSON, for [`parse`].
+    ///
+    /// # Errors
+    /// 415, 413 or 400.
+    pub(crate) async fn bytes(self, most: usize, limits: &Limits) -> Result<Bytes, Refusal> {
+        read_json(&self.parts.headers, self.body, most, limits).await
     }
 
     /// The same, where no body at all is the empty object.
@@ -132,7 +140,11 @@ impl Cx {
     }
 }
 
-fn parse(bytes: &[u8]) -> Result<Value, Refusal> {
+/// Strict JSON.
+///
+/// # Errors
+/// 400, naming the place.
+pub(crate) fn parse(bytes: &[u8]) -> Result<Value, Refusal> {
     relynt_json::parse(bytes).map_err(|error| {
         let detail = error.to_string();
         Refusal::faults(vec![Fault::new(error.pointer, detail)])

@@ -47,6 +47,7 @@ pub(crate) struct Metrics {
     abandoned: Counter,
     connections: Gauge,
     turned_away: Counter,
+    decisions_refused: Counter,
 }
 
 fn durations() -> Histogram {
@@ -65,6 +66,7 @@ impl Metrics {
             abandoned: Counter::default(),
             connections: Gauge::default(),
             turned_away: Counter::default(),
+            decisions_refused: Counter::default(),
             registry: Mutex::new(Registry::default()),
         };
         registry.register(
@@ -102,6 +104,11 @@ impl Metrics {
             "connections_turned_away",
             "Connections that were refused because there were too many",
             metrics.turned_away.clone(),
+        );
+        registry.register(
+            "decisions_refused",
+            "Tool calls that were refused because too many decisions were under way",
+            metrics.decisions_refused.clone(),
         );
         Self {
             registry: Mutex::new(registry),
@@ -149,6 +156,11 @@ impl Metrics {
                 })
                 .inc();
         }
+    }
+
+    /// A call found no place among the decisions under way.
+    pub(crate) fn decision_refused(&self) {
+        self.decisions_refused.inc();
     }
 
     /// Everything in the text format.

@@ -4,9 +4,12 @@ use std::{future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{body::Body, response::IntoResponse as _};
 use http::{HeaderValue, Request, StatusCode, header};
-use relynt_gateway::Gateway;
+use relynt_gateway::{Gateway, Places};
 use relynt_store::SqliteStore;
-use tokio::{net::TcpListener, sync::watch};
+use tokio::{
+    net::{TcpListener, TcpSocket},
+    sync::watch,
+};
 
 use crate::{
     api::router,
@@ -17,7 +20,7 @@ use crate::{
     limits::Limits,
     listen,
     metrics::{self, Metrics},
-    store_metrics::StoreCollector,
+    store_metrics::{DecisionsCollector, StoreCollector},
     system::RequestIds,
 };
 
@@ -70,10 +73,14 @@ impl Installation {
         metrics.collect(Box::new(StoreCollector::new(Arc::clone(&self.store))));
         loops(&background, &self.gateway);
 
+        let decisions = Places::new(limits.max_decisions);
+        metrics.collect(Box::new(DecisionsCollector::new(Arc::clone(&decisions))));
         let app = Arc::new(App {
             gateway: Arc::clone(&self.gateway),
             background: background.clone(),
             limits: Arc::clone(&limits),
+            metrics: Arc::clone(&metrics),
+            decisions,
             public_url: options.public_url,
         });
         let ids = Arc::new(RequestIds::new(
@@ -240,12 +247,27 @@ fn metrics_page<B>(request: &Request<B>, metrics: &Metrics) -> http::Response<Bo
     }
 }
 
+/// Connections that the kernel keeps until they are accepted: a burst of new ones is not told to try
+/// again. The kernel's own bound (`net.core.somaxconn`) may be lower.
+const BACKLOG: u32 = 4096;
+
 /// Binds a listener, and says on which address it is.
 ///
 /// # Errors
 /// The address cannot be used.
+#[expect(
+    clippy::unused_async,
+    reason = "a listener belongs to the runtime that it is made in"
+)]
 pub async fn bind(address: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
-    let listener = TcpListener::bind(address).await?;
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    // So that a new start does not wait for old connections to be forgotten.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    let listener = socket.listen(BACKLOG)?;
     let bound = listener.local_addr()?;
     Ok((listener, bound))
 }
