@@ -152,6 +152,9 @@ pub(crate) fn cannot_open(error: &InstallationError) -> Failure {
 /// Runs asynchronous work to its end.
 pub(crate) fn block_on<T>(work: impl Future<Output = T>) -> Result<T, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
+        // What other threads wake, such as calls that the store has answered, waits in a queue of
+        // its own: looked at often, so that work that was begun is not kept waiting by new work.
+        .global_queue_interval(3)
         .enable_all()
         .build()
         .map_err(|error| Failure::file("start threads of", "relynt", &error))?;
