@@ -9,7 +9,10 @@ use relynt_domain::{Role, Scope};
 use relynt_gateway::{Caller, Gateway, Person, Place, Places, Principal};
 use serde::Serialize;
 
-use crate::{background::Background, cx::Cx, error::Refusal, limits::Limits, metrics::Metrics};
+use crate::{
+    background::Background, cx::Cx, error::Refusal, limits::Limits, metrics::Metrics,
+    notes::CallerId,
+};
 
 /// What a handler gives back.
 pub(crate) type Answer = Result<Response, Refusal>;
@@ -76,10 +79,10 @@ impl App {
     fn authenticate(&self, cx: &Cx) -> Result<Principal, Refusal> {
         let principal = self.gateway.authenticate(cx.bearer()?)?;
         cx.notes.note(|noted| {
-            noted.organization = Some(principal.organization().to_string());
+            noted.organization = Some(principal.organization());
             noted.caller = Some(match &principal {
-                Principal::Agent(caller) => format!("agent:{}", caller.agent()),
-                Principal::Person(person) => format!("user:{}", person.user()),
+                Principal::Agent(caller) => CallerId::Agent(caller.agent()),
+                Principal::Person(person) => CallerId::Person(person.user()),
             });
         });
         Ok(principal)

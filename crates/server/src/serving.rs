@@ -12,7 +12,7 @@ use tokio::{
 };
 
 use crate::{
-    api::router,
+    api::routes,
     app::App,
     background::Background,
     envelope::Envelope,
@@ -89,7 +89,7 @@ impl Installation {
         ));
         let fresh_id: Arc<dyn Fn() -> String + Send + Sync> = Arc::new(move || ids.fresh());
         let envelope = Envelope::new(
-            router(app),
+            routes(app),
             Arc::clone(&fresh_id),
             Arc::clone(&limits),
             Arc::clone(&metrics),
@@ -99,9 +99,7 @@ impl Installation {
             Arc::clone(&limits),
             Arc::clone(&metrics) as Arc<dyn listen::Count>,
             Arc::clone(&fresh_id),
-            move |request: Request<hyper::body::Incoming>| {
-                envelope.clone().answer(request.map(Body::new))
-            },
+            move |request| envelope.clone().answer(request),
             stopped.clone(),
         ));
         let page = serve_metrics(options.metrics, metrics, fresh_id, stopped);
