@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use relynt_domain::{IdempotencyKey, ToolCallDraft};
-use relynt_gateway::Intake;
+use relynt_gateway::{Intake, Place};
 use relynt_server::{Installation, InstallationOptions, MasterKey};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
@@ -58,6 +58,7 @@ async fn fill(folder: &Path, agent_secret: &str, plan: Plan) -> Result<Duration>
     } = plan;
     let key = std::fs::read(folder.join("master.key")).context("the folder of a `relynt dev`")?;
     let installation = Installation::open(InstallationOptions {
+        bringers: relynt_store::Bringers::new(0),
         folder: folder.to_owned(),
         master_key: Zeroizing::new(*MasterKey::from_bytes(&key)?.expose()),
         connector_allow: String::new(),
@@ -100,6 +101,7 @@ async fn fill(folder: &Path, agent_secret: &str, plan: Plan) -> Result<Duration>
                     key: IdempotencyKey::new(&key).map_err(anyhow::Error::msg)?,
                     request_id: format!("fill-{number}"),
                     traceparent: None,
+                    place: Place::unbounded(),
                 };
                 let caller = gateway.authenticate_agent(&secret)?;
                 gateway.submit(caller, intake).await?;

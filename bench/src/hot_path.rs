@@ -16,7 +16,8 @@ use relynt_domain::{
 };
 use relynt_gateway::ports::{Clock, Connector, Connectors, Entropy, EntropyError};
 use relynt_gateway::{
-    AgentDraft, CredentialKey, Gateway, Intake, Parts, Principal, Rotation, Settings, Simulation,
+    AgentDraft, CredentialKey, Gateway, Intake, Parts, Place, Principal, Rotation, Settings,
+    Simulation,
 };
 use relynt_json::Value;
 use relynt_server::{SystemTimer, WireAnswers};
@@ -101,6 +102,7 @@ pub fn run(what: Way, count: usize, folder: &Path) -> Result<()> {
                 key: IdempotencyKey::new(key.as_bytes()).map_err(anyhow::Error::msg)?,
                 request_id: key.clone(),
                 traceparent: None,
+                place: Place::unbounded(),
             };
             black_box(gateway.submit(caller, intake).await?);
         }

@@ -167,6 +167,9 @@ pub(crate) fn block_on<T, W: Future<Output = T>>(
         .worker_threads(threads)
         .on_thread_park(move || rests.rests())
         .on_thread_unpark(move || works.works())
+        // What other threads wake, such as calls that the store has answered, waits in a queue of
+        // its own: looked at often, so that work that was begun is not kept waiting by new work.
+        .global_queue_interval(3)
         .enable_all()
         .build()
         .map_err(|error| Failure::file("start threads of", "relynt", &error))?;

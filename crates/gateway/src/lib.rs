@@ -19,6 +19,7 @@ mod answer;
 mod authenticate;
 mod directory;
 mod execute;
+mod places;
 mod plan;
 pub mod ports;
 mod read;
@@ -43,6 +44,7 @@ pub use admin::{
     TokenDraft,
 };
 pub use authenticate::{AuthError, Caller, CredentialKey, Person, Principal};
+pub use places::{Place, Places};
 pub use read::{
     AgentView, ApprovalView, ConnectorView, CredentialView, PolicyView, ReadError, TokenView,
     VerifiedReceipt,

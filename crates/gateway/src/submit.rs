@@ -8,6 +8,7 @@ use relynt_json::Value;
 use relynt_ledger::Receipt;
 
 use crate::execute::Carriage;
+use crate::places::Place;
 use crate::plan::Target;
 use crate::ports::{
     Answer, Decided, EntropyError, NewReceipt, Recorded, Seen, StoreError, StoredCall,
@@ -27,7 +28,7 @@ const LOOKS: u32 = 50;
 const STALE_TRIES: u32 = 3;
 
 /// A call as it came in.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Intake {
     /// The body.
     pub draft: ToolCallDraft,
@@ -39,6 +40,9 @@ pub struct Intake {
     pub request_id: String,
     /// The caller's W3C `traceparent`, if valid.
     pub traceparent: Option<String>,
+    /// Its place among the decisions under way: given back once the first commit has answered, and
+    /// while the call waits for another with its key.
+    pub place: Place,
 }
 
 /// An answered call.
@@ -72,6 +76,9 @@ pub enum SubmitError {
     /// The first call with this key has not finished.
     #[error("the first call with this idempotency key has not finished")]
     InProgress,
+    /// Too many decisions are under way. Nothing was done.
+    #[error("too many decisions are under way")]
+    TooMany,
     /// The store, the signer or the connector cannot take it now. It may have been done all the
     /// same: the same key tells.
     #[error("{0}")]
@@ -98,13 +105,23 @@ impl Gateway {
     ///
     /// # Errors
     /// See [`SubmitError`].
-    pub async fn submit(&self, caller: Caller, intake: Intake) -> Result<Submitted, SubmitError> {
+    pub async fn submit(
+        &self,
+        caller: Caller,
+        mut intake: Intake,
+    ) -> Result<Submitted, SubmitError> {
         let waiting_since = self.clock.uptime();
         loop {
             match self.running.enter(caller.agent, intake.key.stored()) {
-                Entered::First(_guard) => return self.decide(caller, &intake).await,
+                Entered::First(_guard) => {
+                    if !intake.place.take_again() {
+                        return Err(SubmitError::TooMany);
+                    }
+                    return self.decide(caller, intake).await;
+                }
                 Entered::Full => return Err(SubmitError::InProgress),
                 Entered::Later(mut later) => {
+                    intake.place.leave();
                     let waited = self.clock.uptime().saturating_sub(waiting_since);
                     let left = WAIT_FOR_FIRST.saturating_sub(waited);
                     self.within(left, later.ended())
@@ -120,14 +137,18 @@ impl Gateway {
         }
     }
 
-    async fn decide(&self, caller: Caller, intake: &Intake) -> Result<Submitted, SubmitError> {
-        let mut caller = caller;
+    async fn decide(
+        &self,
+        mut caller: Caller,
+        mut intake: Intake,
+    ) -> Result<Submitted, SubmitError> {
         for _ in 0..STALE_TRIES {
-            let call = Arc::new(self.call_of(&caller, intake)?);
+            let call = Arc::new(self.call_of(&caller, &intake)?);
             let planned = match self.plan(&caller.snapshot, &call) {
                 Ok(planned) => planned,
                 // A key that was used before is answered from its record, whatever is wrong now.
                 Err(refusal) => {
+                    intake.place.leave();
                     return match self.find_call(&call).await? {
                         Some(known) => self.replay(&call, known).await,
                         None => Err(refusal),
@@ -138,11 +159,14 @@ impl Gateway {
                 organization: call.organization,
                 change: caller.snapshot.change,
             };
-            match self
+            let recorded = self
                 .store
                 .record_decision(seen, Arc::clone(&call), planned.plan)
-                .await?
-            {
+                .await?;
+            if !matches!(recorded, Recorded::Stale) {
+                intake.place.leave();
+            }
+            match recorded {
                 // From here on the decision is durable: a crash leaves a closed call, or an intent
                 // that recovery closes as unknown.
                 Recorded::New(decided) => {

@@ -4,13 +4,16 @@
 
 use std::sync::Arc;
 
-use axum::{Router, routing::get};
-use utoipa::openapi::OpenApi;
+use axum::{Router, extract::State, routing::get};
+use http::Method;
+use utoipa::openapi::{HttpMethod, OpenApi};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
-    app::{App, raw_json},
+    app::{Answer, App, raw_json},
+    cx::Cx,
     openapi,
+    routes::{Direct, Routes},
 };
 
 mod agents;
@@ -60,8 +63,36 @@ fn described() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(open::keys))
 }
 
-/// The router of everything that the gateway serves.
-pub(crate) fn router(app: Arc<App>) -> Router {
+/// Everything that the gateway serves.
+pub(crate) fn routes(app: Arc<App>) -> Routes {
+    let direct = vec![
+        direct::<tool_call::__path_submit, _>(&app, tool_call::submit),
+        direct::<simulator::__path_simulate, _>(&app, simulator::simulate),
+        direct::<approvals::__path_get, _>(&app, approvals::get),
+    ];
+    Routes::new(router(app), direct.into_iter().flatten().collect())
+}
+
+/// The routes of an annotation, to be matched before the router.
+fn direct<P: utoipa::Path, F>(app: &Arc<App>, handler: fn(State<Arc<App>>, Cx) -> F) -> Vec<Direct>
+where
+    F: Future<Output = Answer> + Send + 'static,
+{
+    let known = P::methods().into_iter().filter_map(|method| {
+        let method = match method {
+            HttpMethod::Get => Method::GET,
+            HttpMethod::Post => Method::POST,
+            // The router has it.
+            _ => return None,
+        };
+        let state = Arc::clone(app);
+        let serve = move |cx| handler(State(Arc::clone(&state)), cx);
+        Some(Direct::new(method, &P::path(), &app.metrics, serve))
+    });
+    known.collect()
+}
+
+fn router(app: Arc<App>) -> Router {
     let (router, document) = described().split_for_parts();
     let document: bytes::Bytes = text(&openapi::finish(document)).into();
     router

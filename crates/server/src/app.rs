@@ -6,10 +6,13 @@ use axum::response::{IntoResponse as _, Response};
 use http::{HeaderValue, StatusCode, header};
 use relynt_api::ErrorCode;
 use relynt_domain::{Role, Scope};
-use relynt_gateway::{Caller, Gateway, Person, Principal};
+use relynt_gateway::{Caller, Gateway, Person, Place, Places, Principal};
 use serde::Serialize;
 
-use crate::{background::Background, cx::Cx, error::Refusal, limits::Limits};
+use crate::{
+    background::Background, cx::Cx, error::Refusal, limits::Limits, metrics::Metrics,
+    notes::CallerId,
+};
 
 /// What a handler gives back.
 pub(crate) type Answer = Result<Response, Refusal>;
@@ -19,6 +22,9 @@ pub(crate) struct App {
     pub(crate) gateway: Arc<Gateway>,
     pub(crate) background: Background,
     pub(crate) limits: Arc<Limits>,
+    pub(crate) metrics: Arc<Metrics>,
+    /// The bound on decisions under way.
+    pub(crate) decisions: Arc<Places>,
     /// How clients reach the gateway, without a slash at the end.
     pub(crate) public_url: String,
 }
@@ -73,13 +79,24 @@ impl App {
     fn authenticate(&self, cx: &Cx) -> Result<Principal, Refusal> {
         let principal = self.gateway.authenticate(cx.bearer()?)?;
         cx.notes.note(|noted| {
-            noted.organization = Some(principal.organization().to_string());
+            noted.organization = Some(principal.organization());
             noted.caller = Some(match &principal {
-                Principal::Agent(caller) => format!("agent:{}", caller.agent()),
-                Principal::Person(person) => format!("user:{}", person.user()),
+                Principal::Agent(caller) => CallerId::Agent(caller.agent()),
+                Principal::Person(person) => CallerId::Person(person.user()),
             });
         });
         Ok(principal)
+    }
+
+    /// A place among the decisions under way.
+    ///
+    /// # Errors
+    /// 503: all are taken.
+    pub(crate) fn place(&self) -> Result<Place, Refusal> {
+        self.decisions.take().ok_or_else(|| {
+            self.metrics.decision_refused();
+            Refusal::too_many()
+        })
     }
 
     /// Does `work` to its end, though the client may leave: whatever it commits is followed
@@ -89,7 +106,7 @@ impl App {
         work: impl Future<Output = T> + Send + 'static,
     ) -> Result<T, Refusal> {
         self.background
-            .detached(work)
+            .to_the_end(work)
             .map_err(|full| Refusal::new(ErrorCode::Unavailable, full.to_string()))?
             .await
             .map_err(|_| Refusal::internal())

@@ -3,11 +3,20 @@
 //! Detached work is bounded in number, and a graceful stop waits for it: from the commit of its
 //! intent on, a call does not die with its client.
 
-use std::{any::Any, future::Future, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{
+    any::Any,
+    future::Future,
+    panic::AssertUnwindSafe,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
 
 use futures_util::FutureExt as _;
 use tokio::{
-    sync::{Semaphore, watch},
+    runtime::Handle,
+    sync::{OwnedSemaphorePermit, Semaphore, watch},
     time::{sleep, timeout},
 };
 
@@ -58,15 +67,26 @@ impl Background {
         let place = Arc::clone(&self.places)
             .try_acquire_owned()
             .map_err(|_| Full)?;
-        let running = spawn(async move {
-            let done = AssertUnwindSafe(work).catch_unwind().await;
-            drop(place);
-            done.map_err(|panic| {
-                tracing::error!(panic = said(&*panic), "detached work panicked");
-                Lost
-            })
-        });
+        let running = spawn(to_its_end(work, place));
         Ok(async move { running.await.unwrap_or(Err(Lost)) })
+    }
+
+    /// Does `work` to its end, whether or not the returned future is waited for.
+    ///
+    /// As long as somebody waits, the work is done in the waiting task: nothing is handed over on
+    /// the way that nearly every call takes. Whoever drops the future half-way hands what is left
+    /// to a task of its own.
+    ///
+    /// # Errors
+    /// There is no place; nothing was started.
+    pub(crate) fn to_the_end<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> Result<impl Future<Output = Result<T, Lost>> + Send + 'static, Full> {
+        let place = Arc::clone(&self.places)
+            .try_acquire_owned()
+            .map_err(|_| Full)?;
+        Ok(ToTheEnd(Some(Box::pin(to_its_end(work, place)))))
     }
 
     /// Ends when the process has been told to stop.
@@ -132,6 +152,44 @@ impl Background {
     }
 }
 
+async fn to_its_end<T>(
+    work: impl Future<Output = T> + Send,
+    place: OwnedSemaphorePermit,
+) -> Result<T, Lost> {
+    let done = AssertUnwindSafe(work).catch_unwind().await;
+    drop(place);
+    done.map_err(|panic| {
+        tracing::error!(panic = said(&*panic), "detached work panicked");
+        Lost
+    })
+}
+
+/// See [`Background::to_the_end`]. Empty once the work has ended.
+struct ToTheEnd<F: Future<Output: Send + 'static> + Send + 'static>(Option<Pin<Box<F>>>);
+
+impl<F: Future<Output: Send + 'static> + Send + 'static> Future for ToTheEnd<F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let Some(work) = &mut self.0 else {
+            // Its output was taken: there is nothing to wait for.
+            return Poll::Pending;
+        };
+        let done = ready!(work.as_mut().poll(cx));
+        self.0 = None;
+        Poll::Ready(done)
+    }
+}
+
+impl<F: Future<Output: Send + 'static> + Send + 'static> Drop for ToTheEnd<F> {
+    fn drop(&mut self) {
+        // Without a runtime the process is ending: recovery closes what was begun.
+        if let (Some(work), Ok(_)) = (self.0.take(), Handle::try_current()) {
+            drop(spawn(work));
+        }
+    }
+}
+
 #[expect(
     clippy::disallowed_methods,
     reason = "this is the one place that the ban sends everybody to"
@@ -171,6 +229,7 @@ mod tests {
         time::Duration,
     };
 
+    use futures_util::FutureExt as _;
     use tokio::sync::{Notify, watch};
 
     use super::{Background, Full, Lost};
@@ -200,6 +259,49 @@ mod tests {
         assert_eq!(background.detached(async {}).map(drop), Err(Full));
         assert_eq!(panicking.await, Err::<(), _>(Lost));
         assert_eq!(background.detached(async { 7 }).unwrap().await, Ok(7));
+    }
+
+    #[tokio::test]
+    async fn work_that_nobody_waits_for_any_more_ends_all_the_same() {
+        let (_stop, stopped) = watch::channel(false);
+        let background = Background::bounded(stopped, 2);
+        let (go, done) = (Arc::new(Notify::new()), Arc::new(AtomicU32::new(0)));
+        let work = || {
+            let (wait, count) = (Arc::clone(&go), Arc::clone(&done));
+            background
+                .to_the_end(async move {
+                    count.fetch_add(1, Ordering::SeqCst);
+                    wait.notified().await;
+                    count.fetch_add(10, Ordering::SeqCst);
+                })
+                .unwrap()
+        };
+        let (mut left, never) = (Box::pin(work()), work());
+        assert!(left.as_mut().now_or_never().is_none());
+        assert_eq!(done.load(Ordering::SeqCst), 1, "it runs in its caller");
+        drop((left, never));
+        assert_eq!(background.running(), 2);
+        assert!(!background.drain(Duration::from_millis(1)).await);
+        go.notify_waiters();
+        go.notify_waiters();
+        while background.running() > 0 {
+            go.notify_one();
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(done.load(Ordering::SeqCst), 22);
+    }
+
+    #[tokio::test]
+    async fn work_that_is_waited_for_is_not_handed_over_and_its_panic_is_told() {
+        let (_stop, stopped) = watch::channel(false);
+        let background = Background::bounded(stopped, 1);
+        let here = tokio::task::try_id();
+        let there = background.to_the_end(async { tokio::task::try_id() });
+        assert_eq!(there.unwrap().await, Ok(here));
+        let panicking = background.to_the_end(async { panic!("secret") }).unwrap();
+        assert_eq!(background.to_the_end(async {}).map(drop), Err(Full));
+        assert_eq!(panicking.await, Err::<(), _>(Lost));
+        assert_eq!(background.running(), 0);
     }
 
     #[tokio::test]

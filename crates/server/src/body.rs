@@ -7,11 +7,11 @@ use std::{
     time::Duration,
 };
 
-use axum::body::Body;
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, header};
 use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
 use relynt_api::ErrorCode;
 use tokio::time::{Instant, timeout_at};
 
@@ -24,7 +24,7 @@ use crate::{error::Refusal, limits::Limits};
 /// or not in time.
 pub(crate) async fn read_json(
     headers: &HeaderMap,
-    body: Body,
+    body: Lent,
     most: usize,
     limits: &Limits,
 ) -> Result<Bytes, Refusal> {
@@ -61,7 +61,10 @@ fn is_json(value: &str) -> bool {
         })
 }
 
-async fn read(mut body: Body, most: usize, limits: &Limits) -> Result<Bytes, Refusal> {
+async fn read<B>(mut body: B, most: usize, limits: &Limits) -> Result<Bytes, Refusal>
+where
+    B: http_body::Body<Data = Bytes> + Unpin,
+{
     let too_long = || {
         Refusal::new(
             ErrorCode::PayloadTooLarge,
@@ -112,15 +115,38 @@ async fn read(mut body: Body, most: usize, limits: &Limits) -> Result<Bytes, Ref
 ///
 /// An answer that is given before the body was read would be lost if the connection were closed
 /// under the client's hands: the kernel throws away what the client has not read yet.
-pub(crate) struct Lent(Arc<Mutex<Option<Body>>>);
+#[derive(Clone)]
+pub(crate) struct Lent(Option<Shared>);
+
+type Shared = Arc<Mutex<Option<Incoming>>>;
 
 /// What was not read of a [`Lent`] body.
-pub(crate) struct Rest(Arc<Mutex<Option<Body>>>);
+pub(crate) struct Rest(Shared);
 
-/// Lends a body.
-pub(crate) fn lend(body: Body) -> (Lent, Rest) {
+/// Lends a body, and keeps a hand on it if there is one that the client sends without asking first.
+pub(crate) fn lend(headers: &HeaderMap, body: Incoming) -> (Lent, Option<Rest>) {
+    if body.is_end_stream() {
+        return (Lent::none(), None);
+    }
     let shared = Arc::new(Mutex::new(Some(body)));
-    (Lent(Arc::clone(&shared)), Rest(shared))
+    let rest = (!headers.contains_key(header::EXPECT)).then(|| Rest(Arc::clone(&shared)));
+    (Lent(Some(shared)), rest)
+}
+
+impl Lent {
+    /// No body at all.
+    pub(crate) fn none() -> Self {
+        Self(None)
+    }
+
+    fn with<T>(&self, work: impl FnOnce(&mut Incoming) -> T) -> Option<T> {
+        let mut body = self
+            .0
+            .as_ref()?
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        body.as_mut().map(work)
+    }
 }
 
 impl Rest {
@@ -153,28 +179,23 @@ impl Rest {
 
 impl http_body::Body for Lent {
     type Data = Bytes;
-    type Error = axum::Error;
+    type Error = hyper::Error;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        let mut body = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match body.as_mut() {
-            Some(body) => Pin::new(body).poll_frame(cx),
-            None => Poll::Ready(None),
-        }
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        self.with(|body| Pin::new(body).poll_frame(cx))
+            .unwrap_or(Poll::Ready(None))
     }
 
     fn is_end_stream(&self) -> bool {
-        let body = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        body.as_ref().is_none_or(http_body::Body::is_end_stream)
+        self.with(|body| body.is_end_stream()).unwrap_or(true)
     }
 
     fn size_hint(&self) -> SizeHint {
-        let body = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        body.as_ref()
-            .map_or_else(|| SizeHint::with_exact(0), http_body::Body::size_hint)
+        self.with(|body| body.size_hint())
+            .unwrap_or_else(|| SizeHint::with_exact(0))
     }
 }
 

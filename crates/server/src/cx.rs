@@ -2,16 +2,14 @@
 
 use std::{convert::Infallible, str::FromStr, sync::Arc};
 
-use axum::{
-    body::Body,
-    extract::{FromRequest, FromRequestParts as _, MatchedPath, RawPathParams, Request},
-};
+use axum::extract::{FromRequest, FromRequestParts as _, MatchedPath, RawPathParams, Request};
+use bytes::Bytes;
 use http::{HeaderMap, header, request::Parts};
 use relynt_domain::Fault;
 use relynt_json::Value;
 
 use crate::{
-    body::read_json,
+    body::{Lent, read_json},
     error::Refusal,
     fields::Fields,
     limits::{Limits, MANAGEMENT_BODY},
@@ -22,23 +20,30 @@ use crate::{
 /// A request, its body not yet read.
 pub(crate) struct Cx {
     parts: Parts,
-    body: Body,
+    body: Lent,
     params: Vec<(String, String)>,
     /// What the log line will say.
     pub(crate) notes: Arc<Notes>,
+}
+
+/// What goes with a request through the router.
+#[derive(Clone)]
+pub(crate) struct Carried {
+    pub(crate) notes: Arc<Notes>,
+    pub(crate) body: Lent,
 }
 
 impl<S: Send + Sync> FromRequest<S> for Cx {
     type Rejection = Infallible;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Infallible> {
-        let (mut parts, body) = request.into_parts();
-        let notes = parts
-            .extensions
-            .get::<Arc<Notes>>()
-            .map_or_else(|| Arc::new(Notes::new(String::new())), Arc::clone);
-        if let Some(path) = parts.extensions.get::<MatchedPath>() {
-            notes.note(|noted| noted.route = Some(path.as_str().to_owned()));
+        let (mut parts, _) = request.into_parts();
+        let Carried { notes, body } = parts.extensions.remove().unwrap_or_else(|| Carried {
+            notes: Arc::new(Notes::new(String::new())),
+            body: Lent::none(),
+        });
+        if let Some(path) = parts.extensions.remove::<MatchedPath>() {
+            notes.note(|noted| noted.route = Some(path));
         }
         // A segment that is no text is an id that does not exist: `id` refuses its absence.
         let params = RawPathParams::from_request_parts(&mut parts, &())
@@ -60,6 +65,16 @@ impl<S: Send + Sync> FromRequest<S> for Cx {
 }
 
 impl Cx {
+    /// A request that did not go through the router, with its parameters in the path.
+    pub(crate) fn direct(parts: Parts, carried: Carried, params: Vec<(String, String)>) -> Self {
+        Self {
+            parts,
+            body: carried.body,
+            params,
+            notes: carried.notes,
+        }
+    }
+
     /// The request's id.
     pub(crate) fn request_id(&self) -> &str {
         &self.notes.request_id
@@ -103,8 +118,15 @@ impl Cx {
     /// # Errors
     /// 415, 413 or 400.
     pub(crate) async fn json(self, most: usize, limits: &Limits) -> Result<Value, Refusal> {
-        let bytes = read_json(&self.parts.headers, self.body, most, limits).await?;
-        parse(&bytes)
+        parse(&self.bytes(most, limits).await?)
+    }
+
+    /// The body of at most `most` bytes that says it is JSON, for [`parse`].
+    ///
+    /// # Errors
+    /// 415, 413 or 400.
+    pub(crate) async fn bytes(self, most: usize, limits: &Limits) -> Result<Bytes, Refusal> {
+        read_json(&self.parts.headers, self.body, most, limits).await
     }
 
     /// The same, where no body at all is the empty object.
@@ -132,7 +154,11 @@ impl Cx {
     }
 }
 
-fn parse(bytes: &[u8]) -> Result<Value, Refusal> {
+/// Strict JSON.
+///
+/// # Errors
+/// 400, naming the place.
+pub(crate) fn parse(bytes: &[u8]) -> Result<Value, Refusal> {
     relynt_json::parse(bytes).map_err(|error| {
         let detail = error.to_string();
         Refusal::faults(vec![Fault::new(error.pointer, detail)])

@@ -5,81 +5,91 @@
 
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
-use axum::{Router, body::Body, response::IntoResponse as _};
+use axum::{body::Body, response::IntoResponse as _};
 use futures_util::FutureExt as _;
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
+use hyper::body::Incoming;
 use tokio::time::Instant;
-use tower::ServiceExt as _;
 
 use crate::{
     body,
+    cx::Carried,
     error::Refusal,
     limits::Limits,
-    metrics::Metrics,
+    metrics::{Metrics, RouteMetrics},
     notes::Notes,
     request_id::{X_REQUEST_ID, sent},
+    routes::Routes,
 };
 
 /// An error's answer that is complete as it is: a stored one.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Complete;
 
-/// The router with all that is around it.
+/// The routes with all that is around them. Cheap to clone.
 #[derive(Clone)]
-pub(crate) struct Envelope {
-    router: Router,
+pub(crate) struct Envelope(Arc<Inner>);
+
+struct Inner {
+    routes: Routes,
     fresh_id: Arc<dyn Fn() -> String + Send + Sync>,
     limits: Arc<Limits>,
     metrics: Arc<Metrics>,
+    /// Of what no route knows.
+    unmatched: Arc<RouteMetrics>,
 }
 
 impl Envelope {
     pub(crate) fn new(
-        router: Router,
+        routes: Routes,
         fresh_id: Arc<dyn Fn() -> String + Send + Sync>,
         limits: Arc<Limits>,
         metrics: Arc<Metrics>,
     ) -> Self {
-        Self {
-            router,
+        Self(Arc::new(Inner {
+            routes,
             fresh_id,
             limits,
+            unmatched: metrics.route("unmatched"),
             metrics,
-        }
+        }))
     }
 
     /// Answers a request. Always with an answer, and always with its id.
-    pub(crate) async fn answer(self, request: Request<Body>) -> Response<Body> {
-        let request_id =
-            sent(request.headers()).map_or_else(|| (self.fresh_id)(), ToOwned::to_owned);
+    pub(crate) async fn answer(self, request: Request<Incoming>) -> Response<Body> {
+        let Self(inner) = self;
+        let (parts, body) = request.into_parts();
+        let request_id = sent(&parts.headers).map_or_else(|| (inner.fresh_id)(), ToOwned::to_owned);
         let notes = Arc::new(Notes::new(request_id));
-        let mut line = Line::new(
-            Arc::clone(&notes),
-            request.method(),
-            Arc::clone(&self.metrics),
-        );
-        let (mut request, rest) = lend_body(request);
-        request.extensions_mut().insert(Arc::clone(&notes));
-        let method = request.method().clone();
-        let answered = AssertUnwindSafe(self.router.clone().oneshot(request))
-            .catch_unwind()
-            .await;
-        let mut response = match answered {
-            Ok(Ok(response)) => response,
-            Ok(Err(never)) => match never {},
-            Err(_) => {
-                tracing::error!(
-                    request_id = notes.request_id,
-                    "a handler panicked; the request is answered with 500"
-                );
-                Refusal::internal().into_response()
-            }
+        let method = parts.method.clone();
+        let (lent, rest) = body::lend(&parts.headers, body);
+        let carried = Carried {
+            notes: Arc::clone(&notes),
+            body: lent,
         };
+        let (answering, route) = inner.routes.answer(parts, carried);
+        let mut line = Line {
+            notes: Arc::clone(&notes),
+            method: method.clone(),
+            inner: Arc::clone(&inner),
+            route,
+            began: Instant::now(),
+            status: None,
+        };
+        let answered = AssertUnwindSafe(answering).catch_unwind().await;
+        let mut response = answered.unwrap_or_else(|_| {
+            tracing::error!(
+                request_id = notes.request_id,
+                "a handler panicked; the request is answered with 500"
+            );
+            Refusal::internal().into_response()
+        });
         if response.status().as_u16() >= 400 {
             response = problem(&method, response, &notes.request_id);
             let closes = response.headers().contains_key(header::CONNECTION);
-            if let Some(rest) = rest.filter(|_| !closes) {
-                self.drain(rest).await;
+            if let Some(rest) = rest.filter(|rest| !closes && rest.is_left()) {
+                // Boxed: it is rare, and its room would be kept for every request.
+                Box::pin(inner.drain(rest)).await;
             }
         }
         let headers = response.headers_mut();
@@ -94,29 +104,17 @@ impl Envelope {
         headers
             .entry(header::CACHE_CONTROL)
             .or_insert(HeaderValue::from_static("no-store"));
-        line.end(response.status());
+        line.status = Some(response.status());
         response
-    }
-
-    /// Takes what the client still sends, so that it can read why it was refused.
-    async fn drain(&self, rest: body::Rest) {
-        if rest.is_left() {
-            let time = self.limits.body_idle.min(Duration::from_secs(2));
-            rest.drain(1024 * 1024, time).await;
-        }
     }
 }
 
-/// Keeps a hand on the body if there is one that the client sends without asking first.
-fn lend_body(request: Request<Body>) -> (Request<Body>, Option<body::Rest>) {
-    if http_body::Body::is_end_stream(request.body())
-        || request.headers().contains_key(header::EXPECT)
-    {
-        return (request, None);
+impl Inner {
+    /// Takes what the client still sends, so that it can read why it was refused.
+    async fn drain(&self, rest: body::Rest) {
+        let time = self.limits.body_idle.min(Duration::from_secs(2));
+        rest.drain(1024 * 1024, time).await;
     }
-    let (parts, body) = request.into_parts();
-    let (lent, rest) = body::lend(body);
-    (Request::from_parts(parts, Body::new(lent)), Some(rest))
 }
 
 /// The problem for an error, or the answer to `OPTIONS`.
@@ -152,52 +150,44 @@ fn allow_header(allow: Option<HeaderValue>) -> Option<(HeaderName, HeaderValue)>
 struct Line {
     notes: Arc<Notes>,
     method: Method,
-    metrics: Arc<Metrics>,
+    inner: Arc<Inner>,
+    /// Known from the start if the request did not go through the router.
+    route: Option<Arc<RouteMetrics>>,
     began: Instant,
     status: Option<StatusCode>,
-}
-
-impl Line {
-    fn new(notes: Arc<Notes>, method: &Method, metrics: Arc<Metrics>) -> Self {
-        Self {
-            notes,
-            method: method.clone(),
-            metrics,
-            began: Instant::now(),
-            status: None,
-        }
-    }
-
-    fn end(&mut self, status: StatusCode) {
-        self.status = Some(status);
-    }
 }
 
 impl Drop for Line {
     fn drop(&mut self) {
         let taken = self.began.elapsed();
-        let noted = self.notes.noted();
-        let route = noted.route.as_deref().unwrap_or("unmatched");
-        self.metrics.request(route, self.status, taken, &noted);
-        let duration_us = u64::try_from(taken.as_micros()).unwrap_or(u64::MAX);
-        let status = self.status.map(|status| status.as_u16());
-        tracing::info!(
-            request_id = self.notes.request_id,
-            method = self.method.as_str(),
-            route,
-            status,
-            organization_id = noted.organization,
-            caller = noted.caller,
-            decision = noted.decision,
-            receipt_id = noted.receipt_id,
-            replayed = noted.replayed,
-            duration_us,
-            "{}",
-            if status.is_some() {
-                "answered"
-            } else {
-                "the client left before its answer"
-            }
-        );
+        let inner = &self.inner;
+        self.notes.note(|noted| {
+            let route = match (self.route.take(), &noted.route) {
+                (Some(route), _) => route,
+                (None, Some(path)) => inner.metrics.route(path.as_str()),
+                (None, None) => Arc::clone(&inner.unmatched),
+            };
+            inner.metrics.request(&route, self.status, taken, noted);
+            let duration_us = u64::try_from(taken.as_micros()).unwrap_or(u64::MAX);
+            let status = self.status.map(|status| status.as_u16());
+            tracing::info!(
+                request_id = self.notes.request_id,
+                method = self.method.as_str(),
+                route = route.route,
+                status,
+                organization_id = noted.organization.map(display),
+                caller = noted.caller.map(display),
+                decision = noted.decision,
+                receipt_id = noted.receipt_id,
+                replayed = noted.replayed,
+                duration_us,
+                "{}",
+                if status.is_some() {
+                    "answered"
+                } else {
+                    "the client left before its answer"
+                }
+            );
+        });
     }
 }

@@ -179,6 +179,15 @@ impl Refusal {
         Self::new(code, error.to_string())
     }
 
+    /// 503: no place among the decisions under way. It happens often when it happens: the request's
+    /// own line in the log and a metric say it, nothing else.
+    pub(crate) fn too_many() -> Self {
+        Self::new(
+            ErrorCode::Unavailable,
+            "too many decisions are under way; ask again, with the same key",
+        )
+    }
+
     /// 503. What exactly is down is for the log.
     fn unavailable(error: &dyn std::fmt::Display) -> Self {
         tracing::warn!("unavailable: {error}");
@@ -202,6 +211,7 @@ impl From<SubmitError> for Refusal {
             SubmitError::Invalid(faults) => Self::faults(faults),
             SubmitError::KeyReused => Self::new(ErrorCode::Conflict, error.to_string()),
             SubmitError::InProgress => Self::new(ErrorCode::RequestInProgress, error.to_string()),
+            SubmitError::TooMany => Self::too_many(),
             SubmitError::Unavailable(_) => Self::unavailable(&error),
         }
     }

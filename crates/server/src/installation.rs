@@ -54,6 +54,7 @@ pub struct Installation {
     /// The gateway.
     pub gateway: Arc<Gateway>,
     pub(crate) store: Arc<SqliteStore>,
+    pub(crate) egress: Egress,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
 }
@@ -78,7 +79,7 @@ impl Installation {
             PlainHttp::Refused
         };
         let connectors = HttpConnectors::new(
-            egress,
+            egress.clone(),
             Arc::clone(&clock),
             ConnectorOptions {
                 plain_http,
@@ -105,6 +106,7 @@ impl Installation {
         Ok(Self {
             gateway,
             store,
+            egress,
             clock,
             entropy,
         })

@@ -29,6 +29,7 @@ mod notes;
 mod openapi;
 mod query;
 mod request_id;
+mod routes;
 mod serving;
 mod store_metrics;
 mod system;

@@ -33,6 +33,9 @@ pub struct Limits {
     pub max_head: usize,
     /// Requests at once on one connection of HTTP/2.
     pub max_streams: u32,
+    /// Decisions under way, from the reading of a call until its first commit has answered; further
+    /// calls are answered 503. Enough to fill the store's groups, few enough that none waits long.
+    pub max_decisions: usize,
     /// From the order to stop until what still runs is cut off.
     pub drain: Duration,
 }
@@ -50,6 +53,7 @@ impl Default for Limits {
             max_headers: 64,
             max_head: 64 * 1024,
             max_streams: 128,
+            max_decisions: 512,
             drain: Duration::from_secs(35),
         }
     }

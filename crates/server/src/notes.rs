@@ -1,6 +1,12 @@
 //! What a request's handler tells the log line that is written at its end
 
-use std::sync::{Mutex, PoisonError};
+use std::{
+    fmt,
+    sync::{Mutex, PoisonError},
+};
+
+use axum::extract::MatchedPath;
+use relynt_domain::{AgentId, OrganizationId, UserId};
 
 /// Kept beside a request from its first byte to its answer. Ids and words, never payloads or
 /// secrets.
@@ -12,20 +18,36 @@ pub(crate) struct Notes {
 }
 
 /// What was noted.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Noted {
-    /// The path's template.
-    pub(crate) route: Option<String>,
+    /// The path's template, if the router found it.
+    pub(crate) route: Option<MatchedPath>,
     /// The caller's organization.
-    pub(crate) organization: Option<String>,
-    /// The caller: `agent:<uuid>` or `user:<uuid>`.
-    pub(crate) caller: Option<String>,
+    pub(crate) organization: Option<OrganizationId>,
+    /// The caller.
+    pub(crate) caller: Option<CallerId>,
     /// What came of a call.
     pub(crate) decision: Option<&'static str>,
     /// The receipt that it left.
     pub(crate) receipt_id: Option<String>,
     /// Whether an earlier answer was given again.
     pub(crate) replayed: bool,
+}
+
+/// Who called: `agent:<uuid>` or `user:<uuid>`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum CallerId {
+    Agent(AgentId),
+    Person(UserId),
+}
+
+impl fmt::Display for CallerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Agent(agent) => write!(f, "agent:{agent}"),
+            Self::Person(user) => write!(f, "user:{user}"),
+        }
+    }
 }
 
 impl Notes {
@@ -36,16 +58,8 @@ impl Notes {
         }
     }
 
-    /// Adds to the notes.
-    pub(crate) fn note(&self, add: impl FnOnce(&mut Noted)) {
-        add(&mut self.noted.lock().unwrap_or_else(PoisonError::into_inner));
-    }
-
-    /// What was noted so far.
-    pub(crate) fn noted(&self) -> Noted {
-        self.noted
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+    /// Reads the notes or adds to them.
+    pub(crate) fn note<T>(&self, work: impl FnOnce(&mut Noted) -> T) -> T {
+        work(&mut self.noted.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }

@@ -4,12 +4,16 @@ use std::{future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{body::Body, response::IntoResponse as _};
 use http::{HeaderValue, Request, StatusCode, header};
-use relynt_gateway::Gateway;
+use relynt_egress::Egress;
+use relynt_gateway::{Gateway, Places};
 use relynt_store::SqliteStore;
-use tokio::{net::TcpListener, sync::watch};
+use tokio::{
+    net::{TcpListener, TcpSocket},
+    sync::watch,
+};
 
 use crate::{
-    api::router,
+    api::routes,
     app::App,
     background::Background,
     envelope::Envelope,
@@ -17,7 +21,7 @@ use crate::{
     limits::Limits,
     listen,
     metrics::{self, Metrics},
-    store_metrics::StoreCollector,
+    store_metrics::{DecisionsCollector, StoreCollector},
     system::RequestIds,
 };
 
@@ -27,6 +31,8 @@ const EXPIRE_EVERY: Duration = Duration::from_millis(100);
 const RECOVER_EVERY: Duration = Duration::from_secs(1);
 /// How often what was used is written down.
 const TOUCH_EVERY: Duration = Duration::from_secs(20);
+/// How often connections to targets are looked through for those that nobody uses.
+const CLOSE_IDLE_EVERY: Duration = Duration::from_secs(1);
 /// How often what could not be read is read again.
 const REFRESH_EVERY: Duration = Duration::from_millis(250);
 
@@ -69,11 +75,16 @@ impl Installation {
         let metrics = Arc::new(Metrics::new());
         metrics.collect(Box::new(StoreCollector::new(Arc::clone(&self.store))));
         loops(&background, &self.gateway);
+        close_idle(&background, self.egress);
 
+        let decisions = Places::new(limits.max_decisions);
+        metrics.collect(Box::new(DecisionsCollector::new(Arc::clone(&decisions))));
         let app = Arc::new(App {
             gateway: Arc::clone(&self.gateway),
             background: background.clone(),
             limits: Arc::clone(&limits),
+            metrics: Arc::clone(&metrics),
+            decisions,
             public_url: options.public_url,
         });
         let ids = Arc::new(RequestIds::new(
@@ -82,7 +93,7 @@ impl Installation {
         ));
         let fresh_id: Arc<dyn Fn() -> String + Send + Sync> = Arc::new(move || ids.fresh());
         let envelope = Envelope::new(
-            router(app),
+            routes(app),
             Arc::clone(&fresh_id),
             Arc::clone(&limits),
             Arc::clone(&metrics),
@@ -92,9 +103,7 @@ impl Installation {
             Arc::clone(&limits),
             Arc::clone(&metrics) as Arc<dyn listen::Count>,
             Arc::clone(&fresh_id),
-            move |request: Request<hyper::body::Incoming>| {
-                envelope.clone().answer(request.map(Body::new))
-            },
+            move |request| envelope.clone().answer(request),
             stopped.clone(),
         ));
         let page = serve_metrics(options.metrics, metrics, fresh_id, stopped);
@@ -140,6 +149,14 @@ async fn close(store: Arc<SqliteStore>) {
         Ok(_) => drop(closed.await),
         Err(error) => tracing::warn!("the store could not be closed in order: {error}"),
     }
+}
+
+/// Connections to targets that no call has used for a while.
+fn close_idle(background: &Background, egress: Egress) {
+    background.periodic("connections", CLOSE_IDLE_EVERY, move || {
+        egress.close_idle();
+        std::future::ready(())
+    });
 }
 
 fn loops(background: &Background, gateway: &Arc<Gateway>) {
@@ -240,12 +257,27 @@ fn metrics_page<B>(request: &Request<B>, metrics: &Metrics) -> http::Response<Bo
     }
 }
 
+/// Connections that the kernel keeps until they are accepted: a burst of new ones is not told to try
+/// again. The kernel's own bound (`net.core.somaxconn`) may be lower.
+const BACKLOG: u32 = 4096;
+
 /// Binds a listener, and says on which address it is.
 ///
 /// # Errors
 /// The address cannot be used.
+#[expect(
+    clippy::unused_async,
+    reason = "a listener belongs to the runtime that it is made in"
+)]
 pub async fn bind(address: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
-    let listener = TcpListener::bind(address).await?;
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    // So that a new start does not wait for old connections to be forgotten.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    let listener = socket.listen(BACKLOG)?;
     let bound = listener.local_addr()?;
     Ok((listener, bound))
 }

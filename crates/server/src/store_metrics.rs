@@ -1,4 +1,4 @@
-//! What the store tells of itself, as metrics
+//! What the store and the bound on decisions tell of themselves, as metrics
 
 use std::{fmt, sync::Arc};
 
@@ -7,11 +7,33 @@ use prometheus_client::{
     encoding::{DescriptorEncoder, EncodeMetric as _, NoLabelSet},
     metrics::{MetricType, counter::ConstCounter, gauge::ConstGauge},
 };
-use relynt_gateway::ports::Store as _;
+use relynt_gateway::{Places, ports::Store as _};
 use relynt_store::SqliteStore;
 
 /// Upper bounds of the sizes of groups. With 7 among them a median of at least 8 can be read off.
 const BOUNDS: [usize; 9] = [1, 2, 4, 7, 16, 32, 64, 128, 256];
+
+/// Says how many decisions are under way when it is asked.
+#[derive(Debug)]
+pub(crate) struct DecisionsCollector(Arc<Places>);
+
+impl DecisionsCollector {
+    pub(crate) fn new(places: Arc<Places>) -> Self {
+        Self(places)
+    }
+}
+
+impl Collector for DecisionsCollector {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let taken = u64::try_from(self.0.taken()).unwrap_or(u64::MAX);
+        ConstGauge::new(taken).encode(encoder.encode_descriptor(
+            "decisions_under_way",
+            "Tool calls that hold a place, from the reading of their body until their first commit",
+            None,
+            MetricType::Gauge,
+        )?)
+    }
+}
 
 /// Reads the store's counters when they are asked for.
 pub(crate) struct StoreCollector(Arc<SqliteStore>);

@@ -13,7 +13,7 @@ use relynt_gateway::ports::{
 };
 use relynt_gateway::{
     AgentDraft, ApprovalView, Caller, CredentialKey, DecideApproval, Gateway, Intake, Parts,
-    Person, Principal, ResolveError, Rotation, Settings, SubmitError, Submitted,
+    Person, Place, Principal, ResolveError, Rotation, Settings, SubmitError, Submitted,
 };
 use relynt_json::Value;
 use relynt_ledger::{Decision, PolicyVerdict, Receipt};
@@ -269,6 +269,7 @@ impl TestGateway {
             key: IdempotencyKey::new(key.as_bytes()).expect("a key"),
             request_id: format!("request-of-{key}"),
             traceparent: None,
+            place: Place::unbounded(),
         }
     }
 

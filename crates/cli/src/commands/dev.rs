@@ -36,7 +36,7 @@ pub(crate) fn run(
     output: &mut Output,
 ) -> Result<Exit, Failure> {
     let config = configure(arguments, outside)?;
-    log::start(&config.log)?;
+    let _log = log::start(&config.log)?;
     relynt_server::hide_panic_messages();
     folder::prepare(&arguments.data, &SystemEntropy::default())?;
     local::block_on(|bringers| async move {

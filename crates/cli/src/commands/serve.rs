@@ -26,7 +26,7 @@ pub(crate) fn run(
 ) -> Result<Exit, Failure> {
     let file = local::config_file(arguments.config.as_deref(), outside)?;
     let config = local::read(file.as_deref(), outside, &[], &[])?;
-    log::start(&config.log)?;
+    let _log = log::start(&config.log)?;
     relynt_server::hide_panic_messages();
     local::block_on(|bringers| async move {
         let signals = Signals::catch()?;

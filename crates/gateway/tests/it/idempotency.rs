@@ -118,17 +118,24 @@ async fn a_decision_whose_commit_was_not_heard_of_is_read_by_its_key() {
 async fn a_used_key_is_answered_though_the_call_would_be_refused_now() {
     let test = TestGateway::start().await;
     test.activate(RULES).await;
-    let intake = TestGateway::intake("k", "act", "crm:..:1", "{}");
+    let intake = |key| TestGateway::intake(key, "act", "crm:..:1", "{}");
     let first = test
         .gateway
-        .submit(test.caller(), intake.clone())
+        .submit(test.caller(), intake("k"))
         .await
         .unwrap();
     // With this connector the resource does not fit its route any more.
     test.connect("act").await;
-    let again = test.gateway.submit(test.caller(), intake).await.unwrap();
+    let again = test
+        .gateway
+        .submit(test.caller(), intake("k"))
+        .await
+        .unwrap();
     assert_eq!((again.replayed, again.body), (true, first.body));
-    let fresh = TestGateway::intake("k2", "act", "crm:..:1", "{}");
-    let error = test.gateway.submit(test.caller(), fresh).await.unwrap_err();
+    let error = test
+        .gateway
+        .submit(test.caller(), intake("k2"))
+        .await
+        .unwrap_err();
     assert!(matches!(error, SubmitError::Invalid(_)), "{error}");
 }

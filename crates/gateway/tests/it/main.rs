@@ -13,6 +13,7 @@ mod approvals;
 mod changes;
 mod execution;
 mod idempotency;
+mod places;
 mod readiness;
 
 /// Rules that the tests share: `ask` needs a person, `act` is allowed, the rest is denied.

@@ -40,6 +40,8 @@ pub(crate) async fn get(State(app): State<Arc<App>>, cx: Cx) -> Answer {
     let wait_ms = cx.query(&["wait_ms"])?.number("wait_ms", 0, 60_000)?;
     let wait = Duration::from_millis(wait_ms.unwrap_or_default().into());
     let id = cx.id("approval_id")?;
+    // Its head holds on to the buffer that it was read into: nobody needs it while they wait.
+    drop(cx);
     let view = tokio::select! {
         view = app.gateway.approval(&principal, id, wait) => view?,
         // Nobody is held beyond a stop.

@@ -10,7 +10,7 @@ use relynt_gateway::{Intake, Submitted};
 
 use crate::{
     app::{Answer, App, raw_json},
-    cx::Cx,
+    cx::{Cx, parse},
     envelope::Complete,
     error::{PROBLEM_JSON, Refusal},
     limits::TOOL_CALL_BODY,
@@ -49,7 +49,10 @@ pub(crate) async fn submit(State(app): State<Arc<App>>, cx: Cx) -> Answer {
     let key = key(cx.headers());
     let traceparent = trace::parent(cx.headers());
     let (notes, request_id) = (Arc::clone(&cx.notes), cx.request_id().to_owned());
-    let body = cx.json(TOOL_CALL_BODY, &app.limits).await?;
+    let body = cx.bytes(TOOL_CALL_BODY, &app.limits).await?;
+    // Only now: whoever is slow to send, or may not, holds nobody else up.
+    let place = app.place()?;
+    let body = parse(&body)?;
     let key = key?;
     let draft = ToolCallDraft::from_body(body).map_err(Refusal::faults)?;
     let instance_id = draft
@@ -62,6 +65,7 @@ pub(crate) async fn submit(State(app): State<Arc<App>>, cx: Cx) -> Answer {
         key,
         request_id,
         traceparent,
+        place,
     };
     let gateway = Arc::clone(&app.gateway);
     let submitted = app

@@ -26,7 +26,7 @@ use tokio::{
 
 use crate::{
     background::Background, cx::Cx, envelope::Envelope, error::Refusal, limits::Limits,
-    metrics::Metrics,
+    metrics::Metrics, routes::Routes,
 };
 
 /// What a test waits for at most: a hang fails, slowness does not.
@@ -78,7 +78,7 @@ async fn start(limits: Limits) -> Server {
     let fresh: Arc<dyn Fn() -> String + Send + Sync> =
         Arc::new(move || format!("fresh-{}", ids.fetch_add(1, Ordering::Relaxed)));
     let envelope = Envelope::new(
-        router,
+        Routes::new(router, Vec::new()),
         Arc::clone(&fresh),
         Arc::clone(&limits),
         Arc::clone(&metrics),
@@ -92,9 +92,7 @@ async fn start(limits: Limits) -> Server {
         limits,
         count,
         fresh,
-        move |request: Request<hyper::body::Incoming>| {
-            envelope.clone().answer(request.map(Body::new))
-        },
+        move |request| envelope.clone().answer(request),
         stopped,
     ));
     Server {

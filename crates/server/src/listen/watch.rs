@@ -5,7 +5,7 @@ use std::{
     future::Future,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
@@ -100,11 +100,17 @@ where
                 (Some(ending), Overdue::Idle) => ending,
                 _ => by,
             };
-            if this.timer.deadline() != by {
+            if by < this.timer.deadline() {
                 this.timer.as_mut().reset(by);
             }
-            if this.timer.as_mut().poll(cx).is_pending() {
-                return Poll::Pending;
+            // Most deadlines only move on, with every request: a timer that goes off too early is
+            // cheaper than one that is set anew each time.
+            loop {
+                ready!(this.timer.as_mut().poll(cx));
+                if Instant::now() >= by {
+                    break;
+                }
+                this.timer.as_mut().reset(by);
             }
             match overdue {
                 Overdue::Idle if this.ending.is_none() => {

@@ -8,6 +8,7 @@
     clippy::similar_names
 )]
 
+mod admission;
 mod agents;
 mod approvals;
 mod calls;
