@@ -160,7 +160,7 @@ pub(crate) fn block_on<T, W: Future<Output = T>>(
 ) -> Result<T, Failure> {
     // One core is left to the store's writer, which works as hard as they do.
     let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
-    let threads = std::env::var("XTHREADS").ok().and_then(|x| x.parse().ok()).unwrap_or(cores.saturating_sub(1).max(1));
+    let threads = std::env::var("XTHREADS").ok().and_then(|x| x.parse().ok()).unwrap_or(2);
     let bringers = Bringers::new(threads);
     let (rests, works) = (Arc::clone(&bringers), Arc::clone(&bringers));
     let runtime = tokio::runtime::Builder::new_multi_thread()

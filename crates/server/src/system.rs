@@ -1,6 +1,7 @@
 //! The real clock, timer and randomness: the one place that may ask the system
 
 use std::{
+    cell::RefCell,
     sync::{Mutex, PoisonError},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -9,6 +10,7 @@ use async_trait::async_trait;
 use aws_lc_rs::rand::{SecureRandom as _, SystemRandom};
 use relynt_domain::Timestamp;
 use relynt_gateway::ports::{Clock, Entropy, EntropyError, Timer};
+use zeroize::{Zeroize as _, Zeroizing};
 
 /// The machine's clocks.
 #[derive(Debug, Clone, Copy, Default)]
@@ -48,13 +50,44 @@ impl Timer for SystemTimer {
     }
 }
 
-/// The system's randomness.
+/// The system's randomness, fetched a little ahead: a decision takes several small portions, and
+/// asking costs more than what is asked for.
 #[derive(Debug, Default)]
 pub struct SystemEntropy(SystemRandom);
 
+/// Random bytes that nobody has been given yet. What is handed out is cleared here at once.
+struct Ahead {
+    bytes: Zeroizing<[u8; 1024]>,
+    left: usize,
+}
+
+thread_local! {
+    static AHEAD: RefCell<Ahead> = RefCell::new(Ahead {
+        bytes: Zeroizing::new([0; 1024]),
+        left: 0,
+    });
+}
+
 impl Entropy for SystemEntropy {
     fn fill(&self, buffer: &mut [u8]) -> Result<(), EntropyError> {
-        self.0.fill(buffer).map_err(|_| EntropyError)
+        AHEAD.with_borrow_mut(|ahead| {
+            if buffer.len() > ahead.left {
+                if buffer.len() > ahead.bytes.len() {
+                    return self.0.fill(buffer).map_err(|_| EntropyError);
+                }
+                // What was left is given up: it is less than anybody asked for.
+                ahead.left = 0;
+                let filled = self.0.fill(ahead.bytes.as_mut());
+                filled.map_err(|_| EntropyError)?;
+                ahead.left = ahead.bytes.len();
+            }
+            let rest = ahead.left - buffer.len();
+            let portion = ahead.bytes.get_mut(rest..ahead.left).ok_or(EntropyError)?;
+            buffer.copy_from_slice(portion);
+            portion.zeroize();
+            ahead.left = rest;
+            Ok(())
+        })
     }
 }
 

@@ -148,7 +148,7 @@ pub(crate) const CHANGED_CONNECTORS: &str = "SELECT id, version, name, definitio
 
 // ---- the ledger
 
-pub(crate) const INSERT_RECEIPT: &str = "INSERT INTO receipts
+pub(crate) const INSERT_RECEIPT: &str = "INSERT OR FAIL INTO receipts
     (organization, id, created_at, agent_id, instance_id, approval_id, action, resource,
      decision, risk_level, bytes)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";

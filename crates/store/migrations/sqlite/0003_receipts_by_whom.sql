@@ -28,3 +28,18 @@ CREATE TABLE receipts_indexed (
     upto INTEGER NOT NULL
 ) STRICT;
 INSERT INTO receipts_indexed (one, upto) VALUES (1, 0);
+
+-- The same guards, which now end the statement instead of undoing it: a statement that may have to be
+-- undone keeps a copy of every page that it writes, and there is nothing to undo. A refused statement
+-- has changed nothing, and whoever runs it in a transaction rolls that back.
+DROP TRIGGER receipts_keep;
+DROP TRIGGER receipts_stay;
+DROP TRIGGER receipts_once;
+CREATE TRIGGER receipts_keep BEFORE UPDATE ON receipts
+BEGIN SELECT RAISE(FAIL, 'receipts are only ever added'); END;
+CREATE TRIGGER receipts_stay BEFORE DELETE ON receipts
+BEGIN SELECT RAISE(FAIL, 'receipts are only ever added'); END;
+CREATE TRIGGER receipts_once BEFORE INSERT ON receipts
+WHEN EXISTS (SELECT 1 FROM receipts WHERE organization = NEW.organization AND id = NEW.id)
+  OR EXISTS (SELECT 1 FROM receipts WHERE seq = NEW.seq)
+BEGIN SELECT RAISE(FAIL, 'receipts are only ever added'); END;
