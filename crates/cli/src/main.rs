@@ -33,6 +33,10 @@ use crate::arguments::Arguments;
 use crate::output::Output;
 use crate::outside::Outside;
 
+/// A call allocates a few dozen times: with this one a fifth of its time is not spent there.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let outside = Outside::of_process();
     let exit = match Arguments::try_parse() {
