@@ -6,13 +6,14 @@ use relynt_connectors::{HttpConnectors, Options as ConnectorOptions};
 use relynt_egress::{AddressRules, Egress, PlainHttp, Roots};
 use relynt_gateway::{
     CredentialKey, Gateway, Parts, Settings,
-    ports::{Clock, Entropy},
+    ports::{Clock, Entropy, Stages},
 };
 use relynt_store::{OpenOptions, SqliteStore};
 use zeroize::Zeroizing;
 
 use crate::{
     answers::WireAnswers,
+    metrics::Metrics,
     system::{SystemClock, SystemEntropy, SystemTimer},
 };
 
@@ -54,6 +55,7 @@ pub struct Installation {
     pub(crate) store: Arc<SqliteStore>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) metrics: Arc<Metrics>,
 }
 
 impl Installation {
@@ -89,6 +91,7 @@ impl Installation {
             options.master_key,
             Arc::clone(&entropy),
         ))?;
+        let metrics = Arc::new(Metrics::new());
         let parts = Parts {
             store: Arc::clone(&store) as Arc<dyn relynt_gateway::ports::Store>,
             connectors: Arc::new(connectors),
@@ -96,6 +99,7 @@ impl Installation {
             timer: Arc::new(SystemTimer),
             entropy: Arc::clone(&entropy),
             answers: Arc::new(WireAnswers),
+            stages: Arc::clone(&metrics) as Arc<dyn Stages>,
             credential_key,
             settings: Settings::default(),
         };
@@ -106,6 +110,7 @@ impl Installation {
             store,
             clock,
             entropy,
+            metrics,
         })
     }
 }

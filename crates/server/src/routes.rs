@@ -10,6 +10,7 @@ use axum::{
     body::Body,
     response::{IntoResponse as _, Response},
 };
+use futures_util::FutureExt as _;
 use http::{Method, Request, request::Parts};
 use tower::ServiceExt as _;
 
@@ -57,10 +58,8 @@ impl Direct {
             method,
             path: parameter.map_or(path, |(before, _)| before).to_owned(),
             parameter: parameter.map(|(_, name)| name.to_owned()),
-            serve: Box::new(move |cx| {
-                let answer = serve(cx);
-                Box::pin(async move { answer.await.into_response() })
-            }),
+            // Not an async block, which would hold the handler's future twice.
+            serve: Box::new(move |cx| Box::pin(serve(cx).map(Answer::into_response))),
             metrics: metrics.route(path),
         }
     }
@@ -102,13 +101,11 @@ impl Routes {
         }
         let mut request = Request::from_parts(parts, Body::empty());
         request.extensions_mut().insert(carried);
-        let router = self.router.clone();
-        let answering = Box::pin(async move {
-            match router.oneshot(request).await {
-                Ok(response) => response,
-                Err(never) => match never {},
-            }
-        });
-        (answering, None)
+        let answering = self
+            .router
+            .clone()
+            .oneshot(request)
+            .map(|answered| answered.unwrap_or_else(|never| match never {}));
+        (Box::pin(answering), None)
     }
 }

@@ -69,7 +69,7 @@ impl Installation {
         let (stopping, stopped) = watch::channel(false);
         let background = Background::new(stopped.clone());
         let limits = Arc::new(options.limits);
-        let metrics = Arc::new(Metrics::new());
+        let metrics = Arc::clone(&self.metrics);
         metrics.collect(Box::new(StoreCollector::new(Arc::clone(&self.store))));
         loops(&background, &self.gateway);
 
