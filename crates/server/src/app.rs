@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use crate::{
     background::Background, cx::Cx, error::Refusal, limits::Limits, metrics::Metrics,
-    notes::CallerId,
+    notes::CallerId, stage_metrics::StageTimes,
 };
 
 /// What a handler gives back.
@@ -24,6 +24,7 @@ pub(crate) struct App {
     pub(crate) background: Background,
     pub(crate) limits: Arc<Limits>,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) stages: Arc<StageTimes>,
     /// The bound on decisions under way.
     pub(crate) decisions: Arc<Places>,
     /// How clients reach the gateway, without a slash at the end.
@@ -80,7 +81,7 @@ impl App {
     fn authenticate(&self, cx: &Cx) -> Result<Principal, Refusal> {
         let began = Instant::now();
         let authenticated = self.gateway.authenticate(cx.bearer()?);
-        self.metrics.authenticated(began.elapsed());
+        self.stages.authenticated(began.elapsed());
         let principal = authenticated?;
         cx.notes.note(|noted| {
             noted.organization = Some(principal.organization());

@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     answers::WireAnswers,
-    metrics::Metrics,
+    stage_metrics::StageTimes,
     system::{SystemClock, SystemEntropy, SystemTimer},
 };
 
@@ -55,7 +55,7 @@ pub struct Installation {
     pub(crate) store: Arc<SqliteStore>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
-    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) stages: Arc<StageTimes>,
 }
 
 impl Installation {
@@ -91,7 +91,7 @@ impl Installation {
             options.master_key,
             Arc::clone(&entropy),
         ))?;
-        let metrics = Arc::new(Metrics::new());
+        let stages = Arc::new(StageTimes::default());
         let parts = Parts {
             store: Arc::clone(&store) as Arc<dyn relynt_gateway::ports::Store>,
             connectors: Arc::new(connectors),
@@ -99,7 +99,7 @@ impl Installation {
             timer: Arc::new(SystemTimer),
             entropy: Arc::clone(&entropy),
             answers: Arc::new(WireAnswers),
-            stages: Arc::clone(&metrics) as Arc<dyn Stages>,
+            stages: Arc::clone(&stages) as Arc<dyn Stages>,
             credential_key,
             settings: Settings::default(),
         };
@@ -110,7 +110,7 @@ impl Installation {
             store,
             clock,
             entropy,
-            metrics,
+            stages,
         })
     }
 }

@@ -20,8 +20,6 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-use relynt_gateway::ports::{Stage, Stages};
-
 use crate::{listen::Count, notes::Noted};
 
 /// The content type of the text format.
@@ -41,11 +39,6 @@ struct RouteLabels {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct DecisionLabels {
     decision: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct StageLabels {
-    stage: &'static str,
 }
 
 /// Statuses that are counted without looking their labels up.
@@ -73,32 +66,6 @@ pub(crate) struct Metrics {
     connections: Gauge,
     turned_away: Counter,
     decisions_refused: Counter,
-    stages: StageDurations,
-}
-
-/// One for each stage, held.
-struct StageDurations {
-    authenticate: Histogram,
-    evaluate: Histogram,
-    commit: Histogram,
-    execute: Histogram,
-}
-
-impl StageDurations {
-    fn of(family: &Family<StageLabels, Histogram, fn() -> Histogram>) -> Self {
-        let of = |stage| family.get_or_create_owned(&StageLabels { stage });
-        Self {
-            authenticate: of("authenticate"),
-            evaluate: of("evaluate"),
-            commit: of("commit"),
-            execute: of("execute"),
-        }
-    }
-}
-
-fn stage_durations() -> Histogram {
-    // 1 µs to 34 s: a look at the rules is among them, and a slow target.
-    Histogram::new(exponential_buckets(0.000_001, 2.0, 26))
 }
 
 fn durations() -> Histogram {
@@ -109,9 +76,7 @@ fn durations() -> Histogram {
 impl Metrics {
     pub(crate) fn new() -> Self {
         let mut registry = Registry::with_prefix("relynt");
-        let stages = Family::new_with_constructor(stage_durations as fn() -> Histogram);
         let metrics = Self {
-            stages: StageDurations::of(&stages),
             routes: RwLock::default(),
             requests: Family::default(),
             durations: Family::new_with_constructor(durations as fn() -> Histogram),
@@ -163,12 +128,6 @@ impl Metrics {
             "decisions_refused",
             "Tool calls that were refused because too many decisions were under way",
             metrics.decisions_refused.clone(),
-        );
-        registry.register_with_unit(
-            "stage_duration",
-            "Time that a stage of a call took",
-            Unit::Seconds,
-            stages,
         );
         Self {
             registry: Mutex::new(registry),
@@ -237,11 +196,6 @@ impl Metrics {
         }
     }
 
-    /// A credential was looked at, for so long.
-    pub(crate) fn authenticated(&self, time: Duration) {
-        self.stages.authenticate.observe(time.as_secs_f64());
-    }
-
     /// A call found no place among the decisions under way.
     pub(crate) fn decision_refused(&self) {
         self.decisions_refused.inc();
@@ -255,17 +209,6 @@ impl Metrics {
             &self.registry.lock().unwrap_or_else(PoisonError::into_inner),
         )?;
         Ok(text)
-    }
-}
-
-impl Stages for Metrics {
-    fn took(&self, stage: Stage, time: Duration) {
-        let of = match stage {
-            Stage::Evaluate => &self.stages.evaluate,
-            Stage::Commit => &self.stages.commit,
-            Stage::Execute => &self.stages.execute,
-        };
-        of.observe(time.as_secs_f64());
     }
 }
 

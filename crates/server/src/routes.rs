@@ -64,18 +64,18 @@ impl Direct {
         }
     }
 
-    /// Whether the request is exactly this one's, with the parameter's value if there is one.
-    fn matches(&self, parts: &Parts) -> Option<Option<(&str, String)>> {
+    /// The parameters in the path, if the request is exactly this one's.
+    fn matches(&self, parts: &Parts) -> Option<Vec<(String, String)>> {
         let rest = parts.uri.path().strip_prefix(self.path.as_str())?;
         if parts.method != self.method {
             return None;
         }
         match &self.parameter {
-            None => rest.is_empty().then_some(None),
+            None => rest.is_empty().then(Vec::new),
             Some(name) => {
                 // What is encoded is for the router to decode.
                 let plain = !rest.is_empty() && !rest.contains(['/', '%']);
-                plain.then(|| Some((name.as_str(), rest.to_owned())))
+                plain.then(|| vec![(name.clone(), rest.to_owned())])
             }
         }
     }
@@ -93,9 +93,8 @@ impl Routes {
         carried: Carried,
     ) -> (Answering, Option<Arc<RouteMetrics>>) {
         for direct in &self.direct {
-            if let Some(parameter) = direct.matches(&parts) {
-                let params = parameter.map(|(name, value)| (name.to_owned(), value));
-                let cx = Cx::direct(parts, carried, params.into_iter().collect());
+            if let Some(params) = direct.matches(&parts) {
+                let cx = Cx::direct(parts, carried, params);
                 return ((direct.serve)(cx), Some(Arc::clone(&direct.metrics)));
             }
         }
