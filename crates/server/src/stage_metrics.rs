@@ -61,7 +61,7 @@ impl Times {
             .enumerate()
             .map(|(place, count)| {
                 let bound = if place == BUCKETS - 1 {
-                    f64::MAX
+                    f64::INFINITY
                 } else {
                     (1_u64 << place) as f64 / 1e6
                 };
