@@ -14,7 +14,7 @@ use relynt_domain::{
     ConnectorDefinition, ConnectorRecord, Fault, IdempotencyKey, OrganizationId, Timestamp,
     ToolCallDraft,
 };
-use relynt_gateway::ports::{Clock, Connector, Connectors, Entropy, EntropyError};
+use relynt_gateway::ports::{Clock, Connector, Connectors, Entropy, EntropyError, Untimed};
 use relynt_gateway::{
     AgentDraft, CredentialKey, Gateway, Intake, Parts, Place, Principal, Rotation, Settings,
     Simulation,
@@ -172,6 +172,7 @@ async fn open(folder: &Path) -> Result<Gateway> {
         timer: Arc::new(SystemTimer),
         entropy,
         answers: Arc::new(WireAnswers),
+        stages: Arc::new(Untimed),
         credential_key: CredentialKey::derive(&master_key)?,
         settings: Settings::default(),
     };

@@ -158,9 +158,7 @@ pub(crate) fn cannot_open(error: &InstallationError) -> Failure {
 pub(crate) fn block_on<T, W: Future<Output = T>>(
     work: impl FnOnce(Arc<Bringers>) -> W,
 ) -> Result<T, Failure> {
-    // One core is left to the store's writer, which works as hard as they do.
-    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
-    let threads = std::env::var("XTHREADS").ok().and_then(|x| x.parse().ok()).unwrap_or(2);
+    let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
     let bringers = Bringers::new(threads);
     let (rests, works) = (Arc::clone(&bringers), Arc::clone(&bringers));
     let runtime = tokio::runtime::Builder::new_multi_thread()

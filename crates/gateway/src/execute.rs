@@ -10,7 +10,7 @@ use relynt_ledger::Receipt;
 
 use crate::ports::{
     ClosedOutcome, Closing, Connector, Done, Execution, NewExecution, NewReceipt, Outcome, Permit,
-    PermitRequest, Slot, StoreError,
+    PermitRequest, Slot, Stage, StoreError,
 };
 use crate::receipts::{Columns, hash_text, risk_of, sign};
 use crate::submit::submitted;
@@ -68,6 +68,7 @@ impl Gateway {
             slot: carriage.slot,
         });
         let done = carriage.connector.execute(permit).await;
+        self.timed(Stage::Execute, committed_at);
         // A crash here leaves the intent: recovery closes it as unknown and sends nothing.
         self.settle(organization, &intent, &done).await
     }
@@ -95,7 +96,9 @@ impl Gateway {
             tool_response: done.tool_response.clone(),
             approval: intent.approval,
         };
+        let began = self.clock.uptime();
         let closed = self.record_outcome(&closing).await?;
+        self.timed(Stage::Commit, began);
         if let Some(approval) = intent.approval {
             self.publish(organization, approval).await;
         }

@@ -55,7 +55,9 @@ pub use simulate::{SimulateError, Simulated, Simulation};
 pub use submit::{Intake, SubmitError, Submitted};
 
 use directory::Directory;
-use ports::{Answers, Clock, Connectors, Entropy, EntropyError, Store, StoreError, Timer};
+use ports::{
+    Answers, Clock, Connectors, Entropy, EntropyError, Stage, Stages, Store, StoreError, Timer,
+};
 use running::Running;
 use signer::Signer;
 use waiters::Waiters;
@@ -74,6 +76,8 @@ pub struct Parts {
     pub entropy: Arc<dyn Entropy>,
     /// How a call is answered on the wire.
     pub answers: Arc<dyn Answers>,
+    /// Who is told how long the parts of a call took.
+    pub stages: Arc<dyn Stages>,
     /// What hashes credentials.
     pub credential_key: CredentialKey,
     /// What may be set.
@@ -123,6 +127,7 @@ pub struct Gateway {
     pub(crate) timer: Arc<dyn Timer>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) answers: Arc<dyn Answers>,
+    pub(crate) stages: Arc<dyn Stages>,
     pub(crate) credential_key: CredentialKey,
     pub(crate) settings: Settings,
     pub(crate) signer: Signer,
@@ -152,6 +157,7 @@ impl Gateway {
             timer: parts.timer,
             entropy: parts.entropy,
             answers: parts.answers,
+            stages: parts.stages,
             credential_key: parts.credential_key,
             settings: parts.settings,
             signer,
@@ -227,6 +233,13 @@ impl Gateway {
         self.directory
             .reload(&*self.store, &*self.connectors, organization)
             .await
+    }
+
+    /// Tells how long a stage took that began at this uptime; says what it is now.
+    pub(crate) fn timed(&self, stage: Stage, began: Duration) -> Duration {
+        let now = self.clock.uptime();
+        self.stages.took(stage, now.saturating_sub(began));
+        now
     }
 
     /// Random bytes for a new id.

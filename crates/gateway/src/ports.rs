@@ -16,6 +16,7 @@ mod administration;
 mod calls;
 mod connector;
 mod ledger;
+mod stages;
 
 pub use administration::{
     AdminEntry, Change, ChangeError, Changes, NewOrganization, OrganizationRow, PolicyRow, Touched,
@@ -29,6 +30,7 @@ pub use connector::{
     Connector, Connectors, Done, Outcome, Permit, PermitRequest, Refusal, RouteFault, Slot,
 };
 pub use ledger::{NewReceipt, Page, ReceiptFilter, ReceiptPage, StoredReceipt, StoredSigningKey};
+pub use stages::{Stage, Stages, Untimed};
 
 /// The store did not do what was asked. Nothing is known to have been committed unless the method
 /// says otherwise; the caller may ask again with the same key.

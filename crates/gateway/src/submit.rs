@@ -11,7 +11,7 @@ use crate::execute::Carriage;
 use crate::places::Place;
 use crate::plan::Target;
 use crate::ports::{
-    Answer, Decided, EntropyError, NewReceipt, Recorded, Seen, StoreError, StoredCall,
+    Answer, Decided, EntropyError, NewReceipt, Recorded, Seen, Stage, StoreError, StoredCall,
     StoredCallState,
 };
 use crate::request::hashes_of;
@@ -143,6 +143,7 @@ impl Gateway {
         mut intake: Intake,
     ) -> Result<Submitted, SubmitError> {
         for _ in 0..STALE_TRIES {
+            let began = self.clock.uptime();
             let call = Arc::new(self.call_of(&caller, &intake)?);
             let planned = match self.plan(&caller.snapshot, &call) {
                 Ok(planned) => planned,
@@ -159,10 +160,12 @@ impl Gateway {
                 organization: call.organization,
                 change: caller.snapshot.change,
             };
+            let planned_at = self.timed(Stage::Evaluate, began);
             let recorded = self
                 .store
                 .record_decision(seen, Arc::clone(&call), planned.plan)
                 .await?;
+            self.timed(Stage::Commit, planned_at);
             if !matches!(recorded, Recorded::Stale) {
                 intake.place.leave();
             }

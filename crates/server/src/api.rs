@@ -116,3 +116,29 @@ fn text(document: &OpenApi) -> String {
     // The document is made of texts, numbers and lists: writing it does not fail.
     document.to_pretty_json().unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use axum::extract::State;
+
+    use super::{App, Cx, approvals, simulator, tool_call};
+
+    fn size<F: Future>(_: fn(State<Arc<App>>, Cx) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn what_a_request_holds_while_it_waits_is_bounded() {
+        // Ten thousand may wait for an approval, so many kilobytes each.
+        let sizes = [
+            size(approvals::get),
+            size(tool_call::submit),
+            size(simulator::simulate),
+        ];
+        for (size, most) in sizes.into_iter().zip([2048, 2048, 2048]) {
+            assert!(size <= most, "{sizes:?}");
+        }
+    }
+}

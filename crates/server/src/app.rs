@@ -8,10 +8,11 @@ use relynt_api::ErrorCode;
 use relynt_domain::{Role, Scope};
 use relynt_gateway::{Caller, Gateway, Person, Place, Places, Principal};
 use serde::Serialize;
+use tokio::time::Instant;
 
 use crate::{
     background::Background, cx::Cx, error::Refusal, limits::Limits, metrics::Metrics,
-    notes::CallerId,
+    notes::CallerId, stage_metrics::StageTimes,
 };
 
 /// What a handler gives back.
@@ -23,6 +24,7 @@ pub(crate) struct App {
     pub(crate) background: Background,
     pub(crate) limits: Arc<Limits>,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) stages: Arc<StageTimes>,
     /// The bound on decisions under way.
     pub(crate) decisions: Arc<Places>,
     /// How clients reach the gateway, without a slash at the end.
@@ -77,7 +79,10 @@ impl App {
     }
 
     fn authenticate(&self, cx: &Cx) -> Result<Principal, Refusal> {
-        let principal = self.gateway.authenticate(cx.bearer()?)?;
+        let began = Instant::now();
+        let authenticated = self.gateway.authenticate(cx.bearer()?);
+        self.stages.authenticated(began.elapsed());
+        let principal = authenticated?;
         cx.notes.note(|noted| {
             noted.organization = Some(principal.organization());
             noted.caller = Some(match &principal {
@@ -101,15 +106,17 @@ impl App {
 
     /// Does `work` to its end, though the client may leave: whatever it commits is followed
     /// through.
-    pub(crate) async fn to_the_end<T: Send + 'static>(
+    pub(crate) fn to_the_end<T: Send + 'static>(
         &self,
         work: impl Future<Output = T> + Send + 'static,
-    ) -> Result<T, Refusal> {
-        self.background
-            .to_the_end(work)
-            .map_err(|full| Refusal::new(ErrorCode::Unavailable, full.to_string()))?
-            .await
-            .map_err(|_| Refusal::internal())
+    ) -> impl Future<Output = Result<T, Refusal>> + Send + 'static {
+        // Not an async function, which would hold the work beside its box.
+        let running = self.background.to_the_end(work);
+        async move {
+            let running =
+                running.map_err(|full| Refusal::new(ErrorCode::Unavailable, full.to_string()))?;
+            running.await.map_err(|_| Refusal::internal())
+        }
     }
 }
 

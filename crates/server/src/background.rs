@@ -6,10 +6,10 @@
 use std::{
     any::Any,
     future::Future,
-    panic::AssertUnwindSafe,
+    panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
     time::Duration,
 };
 
@@ -86,7 +86,7 @@ impl Background {
         let place = Arc::clone(&self.places)
             .try_acquire_owned()
             .map_err(|_| Full)?;
-        Ok(ToTheEnd(Some(Box::pin(to_its_end(work, place)))))
+        Ok(ToTheEnd(Some((Box::pin(work), place))))
     }
 
     /// Ends when the process has been told to stop.
@@ -158,36 +158,48 @@ async fn to_its_end<T>(
 ) -> Result<T, Lost> {
     let done = AssertUnwindSafe(work).catch_unwind().await;
     drop(place);
-    done.map_err(|panic| {
-        tracing::error!(panic = said(&*panic), "detached work panicked");
-        Lost
-    })
+    done.map_err(|panic| lost(&*panic))
 }
 
 /// See [`Background::to_the_end`]. Empty once the work has ended.
-struct ToTheEnd<F: Future<Output: Send + 'static> + Send + 'static>(Option<Pin<Box<F>>>);
+struct ToTheEnd<F: Work>(Option<(Pin<Box<F>>, OwnedSemaphorePermit)>);
 
-impl<F: Future<Output: Send + 'static> + Send + 'static> Future for ToTheEnd<F> {
-    type Output = F::Output;
+/// Work that can be handed over.
+trait Work: Future<Output: Send + 'static> + Send + 'static {}
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        let Some(work) = &mut self.0 else {
+impl<F: Future<Output: Send + 'static> + Send + 'static> Work for F {}
+
+impl<F: Work> Future for ToTheEnd<F> {
+    type Output = Result<F::Output, Lost>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let Some((work, _)) = &mut self.0 else {
             // Its output was taken: there is nothing to wait for.
             return Poll::Pending;
         };
-        let done = ready!(work.as_mut().poll(cx));
+        let polled = catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(cx)));
+        let done = match polled {
+            Ok(Poll::Pending) => return Poll::Pending,
+            Ok(Poll::Ready(done)) => Ok(done),
+            Err(panic) => Err(lost(&*panic)),
+        };
         self.0 = None;
         Poll::Ready(done)
     }
 }
 
-impl<F: Future<Output: Send + 'static> + Send + 'static> Drop for ToTheEnd<F> {
+impl<F: Work> Drop for ToTheEnd<F> {
     fn drop(&mut self) {
         // Without a runtime the process is ending: recovery closes what was begun.
-        if let (Some(work), Ok(_)) = (self.0.take(), Handle::try_current()) {
-            drop(spawn(work));
+        if let (Some((work, place)), Ok(_)) = (self.0.take(), Handle::try_current()) {
+            drop(spawn(to_its_end(work, place)));
         }
     }
+}
+
+fn lost(panic: &(dyn Any + Send)) -> Lost {
+    tracing::error!(panic = said(panic), "detached work panicked");
+    Lost
 }
 
 #[expect(

@@ -6,13 +6,14 @@ use relynt_connectors::{HttpConnectors, Options as ConnectorOptions};
 use relynt_egress::{AddressRules, Egress, PlainHttp, Roots};
 use relynt_gateway::{
     CredentialKey, Gateway, Parts, Settings,
-    ports::{Clock, Entropy},
+    ports::{Clock, Entropy, Stages},
 };
 use relynt_store::{Bringers, OpenOptions, SqliteStore};
 use zeroize::Zeroizing;
 
 use crate::{
     answers::WireAnswers,
+    stage_metrics::StageTimes,
     system::{SystemClock, SystemEntropy, SystemTimer},
 };
 
@@ -57,6 +58,7 @@ pub struct Installation {
     pub(crate) egress: Egress,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) stages: Arc<StageTimes>,
 }
 
 impl Installation {
@@ -91,6 +93,7 @@ impl Installation {
             bringers: options.bringers,
             ..OpenOptions::new(options.folder, options.master_key, Arc::clone(&entropy))
         })?;
+        let stages = Arc::new(StageTimes::default());
         let parts = Parts {
             store: Arc::clone(&store) as Arc<dyn relynt_gateway::ports::Store>,
             connectors: Arc::new(connectors),
@@ -98,6 +101,7 @@ impl Installation {
             timer: Arc::new(SystemTimer),
             entropy: Arc::clone(&entropy),
             answers: Arc::new(WireAnswers),
+            stages: Arc::clone(&stages) as Arc<dyn Stages>,
             credential_key,
             settings: Settings::default(),
         };
@@ -109,6 +113,7 @@ impl Installation {
             egress,
             clock,
             entropy,
+            stages,
         })
     }
 }

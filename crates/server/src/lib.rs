@@ -31,6 +31,7 @@ mod query;
 mod request_id;
 mod routes;
 mod serving;
+mod stage_metrics;
 mod store_metrics;
 mod system;
 mod trace;

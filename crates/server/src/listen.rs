@@ -146,7 +146,7 @@ async fn connection<H, F>(
             Ok::<_, Infallible>(answer)
         }
     });
-    let connection = builder.serve_connection(io, service);
+    let connection = Box::pin(builder.serve_connection(io, service));
     if let Err(error) = Watched::new(connection, activity, stop).await {
         tracing::debug!(error = %error, "a connection ended early");
     }

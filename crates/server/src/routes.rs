@@ -10,6 +10,7 @@ use axum::{
     body::Body,
     response::{IntoResponse as _, Response},
 };
+use futures_util::FutureExt as _;
 use http::{Method, Request, request::Parts};
 use tower::ServiceExt as _;
 
@@ -57,26 +58,24 @@ impl Direct {
             method,
             path: parameter.map_or(path, |(before, _)| before).to_owned(),
             parameter: parameter.map(|(_, name)| name.to_owned()),
-            serve: Box::new(move |cx| {
-                let answer = serve(cx);
-                Box::pin(async move { answer.await.into_response() })
-            }),
+            // Not an async block, which would hold the handler's future twice.
+            serve: Box::new(move |cx| Box::pin(serve(cx).map(Answer::into_response))),
             metrics: metrics.route(path),
         }
     }
 
-    /// Whether the request is exactly this one's, with the parameter's value if there is one.
-    fn matches(&self, parts: &Parts) -> Option<Option<(&str, String)>> {
+    /// The parameters in the path, if the request is exactly this one's.
+    fn matches(&self, parts: &Parts) -> Option<Vec<(String, String)>> {
         let rest = parts.uri.path().strip_prefix(self.path.as_str())?;
         if parts.method != self.method {
             return None;
         }
         match &self.parameter {
-            None => rest.is_empty().then_some(None),
+            None => rest.is_empty().then(Vec::new),
             Some(name) => {
                 // What is encoded is for the router to decode.
                 let plain = !rest.is_empty() && !rest.contains(['/', '%']);
-                plain.then(|| Some((name.as_str(), rest.to_owned())))
+                plain.then(|| vec![(name.clone(), rest.to_owned())])
             }
         }
     }
@@ -94,21 +93,18 @@ impl Routes {
         carried: Carried,
     ) -> (Answering, Option<Arc<RouteMetrics>>) {
         for direct in &self.direct {
-            if let Some(parameter) = direct.matches(&parts) {
-                let params = parameter.map(|(name, value)| (name.to_owned(), value));
-                let cx = Cx::direct(parts, carried, params.into_iter().collect());
+            if let Some(params) = direct.matches(&parts) {
+                let cx = Cx::direct(parts, carried, params);
                 return ((direct.serve)(cx), Some(Arc::clone(&direct.metrics)));
             }
         }
         let mut request = Request::from_parts(parts, Body::empty());
         request.extensions_mut().insert(carried);
-        let router = self.router.clone();
-        let answering = Box::pin(async move {
-            match router.oneshot(request).await {
-                Ok(response) => response,
-                Err(never) => match never {},
-            }
-        });
-        (answering, None)
+        let answering = self
+            .router
+            .clone()
+            .oneshot(request)
+            .map(|answered| answered.unwrap_or_else(|never| match never {}));
+        (Box::pin(answering), None)
     }
 }

@@ -21,6 +21,7 @@ use crate::{
     limits::Limits,
     listen,
     metrics::{self, Metrics},
+    stage_metrics::StageCollector,
     store_metrics::{DecisionsCollector, StoreCollector},
     system::RequestIds,
 };
@@ -73,6 +74,7 @@ impl Installation {
         let background = Background::new(stopped.clone());
         let limits = Arc::new(options.limits);
         let metrics = Arc::new(Metrics::new());
+        metrics.collect(Box::new(StageCollector(Arc::clone(&self.stages))));
         metrics.collect(Box::new(StoreCollector::new(Arc::clone(&self.store))));
         loops(&background, &self.gateway);
         close_idle(&background, self.egress);
@@ -85,6 +87,7 @@ impl Installation {
             limits: Arc::clone(&limits),
             metrics: Arc::clone(&metrics),
             decisions,
+            stages: Arc::clone(&self.stages),
             public_url: options.public_url,
         });
         let ids = Arc::new(RequestIds::new(
@@ -265,10 +268,6 @@ const BACKLOG: u32 = 4096;
 ///
 /// # Errors
 /// The address cannot be used.
-#[expect(
-    clippy::unused_async,
-    reason = "a listener belongs to the runtime that it is made in"
-)]
 pub async fn bind(address: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
     let socket = match address {
         SocketAddr::V4(_) => TcpSocket::new_v4()?,

@@ -77,7 +77,7 @@ impl Collector for StoreCollector {
             }
         }
         // The last one has no bound.
-        buckets.push((f64::MAX, 0));
+        buckets.push((f64::INFINITY, 0));
         let groups: u64 = sizes.iter().sum();
         encoder
             .encode_descriptor(

@@ -9,7 +9,7 @@ use relynt_domain::{
     AgentId, IdempotencyKey, InstanceId, OrganizationId, PolicyVersion, ToolCallDraft,
 };
 use relynt_gateway::ports::{
-    AnswerParts, Answers, Clock as _, Page, ReceiptFilter, RenderedAnswer, Store, Timer,
+    AnswerParts, Answers, Clock as _, Page, ReceiptFilter, RenderedAnswer, Store, Timer, Untimed,
 };
 use relynt_gateway::{
     AgentDraft, ApprovalView, Caller, CredentialKey, DecideApproval, Gateway, Intake, Parts,
@@ -109,6 +109,7 @@ fn parts(
         timer: Arc::new(HastyTimer),
         entropy: Arc::clone(entropy) as _,
         answers: Arc::new(PlainAnswers),
+        stages: Arc::new(Untimed),
         credential_key: CredentialKey::derive(&MASTER_KEY).expect("a key"),
         settings: Settings::default(),
     };

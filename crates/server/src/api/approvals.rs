@@ -42,12 +42,19 @@ pub(crate) async fn get(State(app): State<Arc<App>>, cx: Cx) -> Answer {
     let id = cx.id("approval_id")?;
     // Its head holds on to the buffer that it was read into: nobody needs it while they wait.
     drop(cx);
-    let view = tokio::select! {
-        view = app.gateway.approval(&principal, id, wait) => view?,
-        // Nobody is held beyond a stop.
-        () = app.background.stopping(), if !wait.is_zero() => {
-            app.gateway.approval(&principal, id, Duration::ZERO).await?
+    let view = if wait.is_zero() {
+        None
+    } else {
+        tokio::select! {
+            view = Box::pin(app.gateway.approval(&principal, id, wait)) => Some(view?),
+            // Nobody is held beyond a stop.
+            () = app.background.stopping() => None,
         }
+    };
+    // Boxed, like the wait: only one of the two needs room.
+    let view = match view {
+        Some(view) => view,
+        None => Box::pin(app.gateway.approval(&principal, id, Duration::ZERO)).await?,
     };
     let reader = match principal {
         Principal::Agent(_) => Reader::Agent,

@@ -59,12 +59,12 @@ pub(super) struct Watched<C> {
 
 impl<C> Watched<C> {
     pub(super) fn new(
-        connection: C,
+        connection: Pin<Box<C>>,
         activity: Arc<Activity>,
         mut stop: signal::Receiver<bool>,
     ) -> Self {
         Self {
-            connection: Box::pin(connection),
+            connection,
             activity,
             stopped: Box::pin(async move {
                 drop(stop.wait_for(|stop| *stop).await);

@@ -118,6 +118,12 @@ async fn metrics_have_their_own_listener_and_name_nobody() {
         r#"relynt_decisions_total{decision="allow"} 1"#,
         "relynt_replays_total 1",
         "relynt_store_queue_depth ",
+        r#"relynt_store_group_size_bucket{le="+Inf"}"#,
+        "relynt_decisions_under_way 0",
+        "relynt_decisions_refused_total 0",
+        r#"relynt_stage_duration_seconds_count{stage="evaluate"} 2"#,
+        r#"relynt_stage_duration_seconds_count{stage="commit"} 2"#,
+        r#"relynt_stage_duration_seconds_count{stage="execute"} 0"#,
     ] {
         assert!(text.contains(line), "{line}: {text}");
     }

@@ -27,9 +27,9 @@ const MAX_WORK: Duration = Duration::from_millis(2);
 /// After so long without work, what is in the write-ahead log is moved into the database.
 const IDLE: Duration = Duration::from_millis(200);
 /// Pages in the write-ahead log from which on the checkpointer is called.
-const CHECKPOINT_PAGES: i32 = 1_000;
+const CHECKPOINT_PAGES: i32 = 250;
 /// Pages from which on the writer itself finishes the checkpoint, so that the log starts over.
-const RESTART_PAGES: i32 = 4_000;
+const RESTART_PAGES: i32 = 2_000;
 
 /// A piece of work for the writer. It may run again: a group that fails is undone and its
 /// commands run one by one.
@@ -201,6 +201,7 @@ impl Writer {
 
     /// Works until it is stopped or a sync fails.
     pub(crate) fn run(self) {
+        go_first();
         self.groups.run(&Tx::new(&self.connection));
     }
 }
@@ -209,6 +210,16 @@ impl Writer {
 impl Drop for Groups {
     fn drop(&mut self) {
         drop(self.queue.close());
+    }
+}
+
+/// Everybody waits for this thread: where the system lets it, it comes before those that wait. Only
+/// a privileged process, or one whose limit on niceness says so, may ask for that; for any other
+/// nothing changes.
+fn go_first() {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::process::setpriority_process(None, -10) {
+        tracing::debug!("the store's writer runs with the priority of all: {error}");
     }
 }
 
