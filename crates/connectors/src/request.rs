@@ -246,7 +246,6 @@ mod tests {
                 "accept",
                 "accept-encoding",
                 "authorization",
-                "connection",
                 "content-length",
                 "content-type",
                 "host",

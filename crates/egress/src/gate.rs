@@ -62,7 +62,10 @@ impl Gate {
         let mut state = self.state();
         let verdict = match state.verdict {
             Some(verdict) => verdict,
-            None => state.check.take().map_or(Err(Hold::TooLate), |check| check()),
+            None => state
+                .check
+                .take()
+                .map_or(Err(Hold::TooLate), |check| check()),
         };
         state.verdict = Some(verdict);
         verdict.map_err(|_| io::Error::new(io::ErrorKind::PermissionDenied, "held back"))

@@ -41,7 +41,11 @@ pub(crate) fn hash_text(digest: &[u8; 32]) -> String {
     let hex = |nibble: u8| nibble + if nibble < 10 { b'0' } else { b'a' - 10 };
     let mut text = Vec::with_capacity(71);
     text.extend_from_slice(b"sha256:");
-    text.extend(digest.iter().flat_map(|byte| [hex(byte >> 4), hex(byte & 15)]));
+    text.extend(
+        digest
+            .iter()
+            .flat_map(|byte| [hex(byte >> 4), hex(byte & 15)]),
+    );
     // Nothing but ASCII was written.
     String::from_utf8(text).unwrap_or_default()
 }

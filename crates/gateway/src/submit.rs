@@ -328,7 +328,6 @@ impl Gateway {
             receipt_id: receipt.receipt_id.clone(),
         })
     }
-
 }
 
 /// What a call is answered that was answered for the first time.

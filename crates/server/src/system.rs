@@ -125,3 +125,37 @@ impl RequestIds {
             .to_string()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use relynt_gateway::ports::Entropy as _;
+
+    use super::{AHEAD, SystemEntropy};
+
+    #[test]
+    fn what_was_handed_out_is_given_to_nobody_again_and_is_cleared() {
+        let entropy = SystemEntropy::default();
+        let mut seen = HashSet::new();
+        for _ in 0..10_000 {
+            let mut portion = [0; 10];
+            entropy.fill(&mut portion).unwrap();
+            assert!(seen.insert(portion));
+        }
+        AHEAD.with_borrow(|ahead| {
+            assert!(ahead.bytes[ahead.left..].iter().all(|byte| *byte == 0));
+            assert!(ahead.bytes[..ahead.left].iter().any(|byte| *byte != 0));
+        });
+    }
+
+    #[test]
+    fn portions_of_any_size_are_filled() {
+        let entropy = SystemEntropy::default();
+        for len in [0, 1, 44, 1000, 1024, 1025, 5000] {
+            let mut portion = vec![0; len];
+            entropy.fill(&mut portion).unwrap();
+            assert!(len < 40 || portion.iter().any(|byte| *byte != 0), "{len}");
+        }
+    }
+}

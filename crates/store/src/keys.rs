@@ -131,9 +131,8 @@ impl CallKey {
         identity: CallIdentity,
         wrapped: &[u8],
     ) -> Result<Self, SealError> {
-        let key = RecordKey::new(
-            organization_key.unwrap_key(&identity.place("call_key"), wrapped)?,
-        )?;
+        let key =
+            RecordKey::new(organization_key.unwrap_key(&identity.place("call_key"), wrapped)?)?;
         Ok(Self { key, identity })
     }
 

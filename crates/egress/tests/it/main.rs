@@ -15,5 +15,6 @@ mod bounds;
 mod cuts;
 mod guarded;
 mod origins;
+mod reuse;
 mod secure;
 mod target;

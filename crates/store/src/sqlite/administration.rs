@@ -17,9 +17,9 @@ use secrecy::{ExposeSecret as _, SecretString};
 use zeroize::Zeroizing;
 
 use super::SqliteStore;
-use super::tx::Tx;
 use super::changes::{Changed, Pending, insert_policy, insert_token};
 use super::failure::{Failure, corrupt};
+use super::tx::Tx;
 use super::write;
 use crate::keys::connector_headers;
 use crate::rows::{self, all, execute, first};

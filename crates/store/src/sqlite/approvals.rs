@@ -12,11 +12,11 @@ use relynt_ledger::Sha256;
 use rusqlite::{Connection, params};
 
 use super::SqliteStore;
-use super::tx::Tx;
 use super::calls::split_request;
 use super::failure::{Failure, refused};
 use super::ledger::start_of;
 use super::stored_call::SealedRow;
+use super::tx::Tx;
 use super::write::{self, CarriesOut};
 use crate::keys::about;
 use crate::rows::{self, all, first};
@@ -214,11 +214,7 @@ enum Follows {
     Execute { draft: String },
 }
 
-fn resolve(
-    tx: &Tx<'_>,
-    resolution: &Resolution,
-    follows: &Follows,
-) -> Result<Resolved, Failure> {
+fn resolve(tx: &Tx<'_>, resolution: &Resolution, follows: &Follows) -> Result<Resolved, Failure> {
     let organization = resolution.organization;
     if resolution.seen.is_some() && write::change_number(tx, organization)? != resolution.seen {
         return Ok(Resolved::Stale);

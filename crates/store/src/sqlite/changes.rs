@@ -9,8 +9,8 @@ use relynt_json::{Object, Value};
 use relynt_ledger::Sha256;
 use rusqlite::params;
 
-use super::tx::Tx;
 use super::failure::{Failure, refused};
+use super::tx::Tx;
 use super::write::{self, exactly_one};
 use crate::rows::{self, all, execute, write_scopes, write_strings};
 use crate::sql;

@@ -133,12 +133,7 @@ impl Decision {
 
     /// Claims the key and stores what was decided. False: the key was used before, and nothing
     /// was stored.
-    fn store(
-        &self,
-        tx: &Tx<'_>,
-        decided: &Decided,
-        prepared: &Prepared,
-    ) -> Result<bool, Failure> {
+    fn store(&self, tx: &Tx<'_>, decided: &Decided, prepared: &Prepared) -> Result<bool, Failure> {
         let call = &self.call;
         let organization = call.organization;
         let (receipt_id, answer) = match decided {

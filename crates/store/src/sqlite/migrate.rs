@@ -165,4 +165,59 @@ mod tests {
         migrate_with(&connection, &[ONE]).unwrap();
         assert_eq!(tables(&connection), 1);
     }
+
+    #[test]
+    fn what_a_store_of_the_first_schema_holds_is_kept() {
+        let connection = Connection::open_in_memory().unwrap();
+        let (first, _) = STEPS.split_at(1);
+        migrate_with(&connection, first).unwrap();
+        connection
+            .execute_batch(
+                "INSERT INTO requests (organization, receipt, agent, key, call_key, body, answer)
+                     VALUES (x'01', zeroblob(16), x'02', x'03', x'04', x'05', x'06');
+                 INSERT INTO receipts (organization, id, created_at, agent_id, instance_id, action,
+                     resource, decision, risk_level, bytes)
+                     VALUES (x'01', zeroblob(16), 1, x'02', 'run', 'a', 'r', 'deny', 'low', x'07');",
+            )
+            .unwrap();
+        migrate(&connection).unwrap();
+        let kept: Vec<u8> = connection
+            .query_one(
+                "SELECT CAST(agent || key || call_key || body || answer AS BLOB) FROM requests
+                 WHERE organization = x'01' AND receipt = zeroblob(16)",
+                [],
+                |row| row.get(0),
+            )
+            .unwrap();
+        assert_eq!(kept, [2, 3, 4, 5, 6]);
+        // The receipt is not indexed yet, and known not to be.
+        let behind: i64 = connection
+            .query_one(
+                "SELECT max(seq) - (SELECT upto FROM receipts_indexed) FROM receipts",
+                [],
+                |row| row.get(0),
+            )
+            .unwrap();
+        assert_eq!(behind, 1);
+        for forbidden in [
+            "UPDATE receipts SET action = 'b'",
+            "DELETE FROM receipts",
+            "INSERT OR REPLACE INTO receipts SELECT * FROM receipts",
+            "INSERT OR IGNORE INTO receipts SELECT * FROM receipts",
+            "INSERT OR FAIL INTO receipts (organization, id, created_at, agent_id, instance_id,
+                 action, resource, decision, risk_level, bytes)
+                 SELECT organization, id, created_at, agent_id, instance_id, action, resource,
+                     decision, risk_level, bytes FROM receipts",
+        ] {
+            let refused = connection.execute_batch(forbidden).unwrap_err().to_string();
+            assert!(
+                refused.contains("only ever added"),
+                "{forbidden}: {refused}"
+            );
+        }
+        let action: String = connection
+            .query_one("SELECT action FROM receipts", [], |row| row.get(0))
+            .unwrap();
+        assert_eq!(action, "a");
+    }
 }

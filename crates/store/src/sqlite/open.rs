@@ -172,7 +172,7 @@ impl SqliteStore {
 
         let (failed, watch) = watch::channel(false);
         let (checkpoint, checkpointer) = CheckpointThread::new(&path, failed.clone())?;
-        let (writer, handle, stats) = 
+        let (writer, handle, stats) =
             Writer::new(connection, queue_limit, bringers, checkpointer, failed)?;
         let writer = writer.with_indexer()?;
         let start = |error| match error {

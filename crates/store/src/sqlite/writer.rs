@@ -236,9 +236,7 @@ impl Groups {
             }
             self.bound_log(tx);
         }
-        if let Err(error) = tx
-            .wal_checkpoint_v2(Some(MAIN_DB), CheckpointMode::TRUNCATE)
-        {
+        if let Err(error) = tx.wal_checkpoint_v2(Some(MAIN_DB), CheckpointMode::TRUNCATE) {
             tracing::warn!("the write-ahead log was left for the next start: {error}");
         }
     }
@@ -378,7 +376,10 @@ impl Groups {
             Ok(true) => {}
             Ok(false) => return false,
             Err(failure) => {
-                tracing::warn!("receipts could not be indexed: {}", StoreError::from(failure));
+                tracing::warn!(
+                    "receipts could not be indexed: {}",
+                    StoreError::from(failure)
+                );
                 return false;
             }
         }
@@ -392,7 +393,10 @@ impl Groups {
             Ok(()) => true,
             // Lists find it all the same; tried again when the store is idle again.
             Err(Undone::Failed(failure)) => {
-                tracing::warn!("receipts could not be indexed: {}", StoreError::from(failure));
+                tracing::warn!(
+                    "receipts could not be indexed: {}",
+                    StoreError::from(failure)
+                );
                 false
             }
             Err(Undone::Sync) => {
@@ -447,9 +451,7 @@ impl Groups {
             if pages < self.tried_at.saturating_add(CHECKPOINT_PAGES) {
                 return;
             }
-            match tx
-                .wal_checkpoint_v2(Some(MAIN_DB), CheckpointMode::PASSIVE)
-            {
+            match tx.wal_checkpoint_v2(Some(MAIN_DB), CheckpointMode::PASSIVE) {
                 Ok(_) => self.tried_at = pages,
                 // The checkpointer is at it: after the next group.
                 Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => {}

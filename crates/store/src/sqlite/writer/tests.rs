@@ -31,7 +31,8 @@ fn bench(limit: usize) -> Bench {
         .unwrap();
     let (failed, watch) = watch::channel(false);
     let (checkpoint, checkpointer) = CheckpointThread::new(&path, failed.clone()).unwrap();
-    let (writer, handle, stats) = Writer::new(connection, limit, Bringers::new(0), checkpointer, failed).unwrap();
+    let (writer, handle, stats) =
+        Writer::new(connection, limit, Bringers::new(0), checkpointer, failed).unwrap();
     Bench {
         writer: Some(writer),
         handle: Arc::new(handle),
@@ -199,7 +200,13 @@ async fn after_a_failed_sync_nothing_is_answered_or_tried_again() {
 #[tokio::test]
 async fn a_failed_checkpoint_sync_stops_the_writer_too() {
     let mut bench = bench(10);
-    bench.writer.as_mut().unwrap().groups.failed.send_replace(true);
+    bench
+        .writer
+        .as_mut()
+        .unwrap()
+        .groups
+        .failed
+        .send_replace(true);
     let mut commands = [bench.insert(1)];
     queue(&mut commands).await;
     let [command] = commands;
