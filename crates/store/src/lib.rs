@@ -14,11 +14,17 @@
     )
 )]
 
+mod connector;
 mod draft;
 mod keys;
+mod postgres;
+mod resolution;
 mod rows;
 mod seal;
 mod sql;
 mod sqlite;
+mod stats;
+mod texts;
 
+pub use postgres::{PostgresError, PostgresOptions, PostgresStore, SchemaError};
 pub use sqlite::{OpenError, OpenOptions, SqliteStore};

@@ -14,6 +14,7 @@ use crate::keys::Keyring;
 use crate::rows::{execute, first};
 use crate::seal::Key;
 use crate::sql;
+use crate::stats::Stats;
 
 mod administration;
 mod approvals;
@@ -27,7 +28,6 @@ mod migrate;
 mod open;
 mod outcome;
 mod readers;
-mod stats;
 mod stored_call;
 mod walk;
 mod write;
@@ -38,7 +38,6 @@ pub use open::{OpenError, OpenOptions};
 pub(crate) use failure::{Failure, corrupt};
 
 use readers::Readers;
-use stats::Stats;
 use writer::WriterHandle;
 
 /// The embedded store. Closed when dropped.

@@ -9,7 +9,8 @@ use relynt_ledger::{AdminRecord, Sha256, leaf_hash};
 use rusqlite::{Connection, params};
 
 use super::failure::{Failure, refused};
-use crate::rows::{execute, first, id as read_id, maybe_id, write_votes};
+use crate::rows::{execute, first, id as read_id, maybe_id};
+use crate::texts::write_votes;
 use crate::{draft, sql};
 
 /// The organization's change number, as this transaction sees it.

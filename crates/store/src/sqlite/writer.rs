@@ -16,7 +16,7 @@ use tokio::sync::{oneshot, watch};
 
 use super::checkpoint::Checkpointer;
 use super::failure::{Failure, is_sync_failure, refused};
-use super::stats::{MAX_GROUP, Stats};
+use crate::stats::{MAX_GROUP, Stats};
 
 /// How long a group may gather work before it commits.
 const MAX_WORK: Duration = Duration::from_millis(2);
