@@ -6,8 +6,7 @@ pub(super) use crate::sql::{
     FIND_ORGANIZATION, FIND_POLICY, FIND_RECEIPT, FIND_USER, FINISH_APPROVAL, INSERT_ADMIN_RECORD,
     INSERT_APPROVAL, INSERT_CREDENTIAL, INSERT_MEMBER, INSERT_ORGANIZATION, INSERT_POLICY,
     INSERT_SIGNING_KEY, INSERT_TOKEN, INSERT_USER, LIST_ORGANIZATIONS, LIST_POLICIES,
-    LIST_SIGNING_KEYS, MARK_ACTIVATED, NEXT_VERSION, PROBE, PUT_AGENT, SET_ACTIVE,
-    SET_AGENT_STATUS, WRAPPED_KEY,
+    LIST_SIGNING_KEYS, MARK_ACTIVATED, PROBE, PUT_AGENT, SET_ACTIVE, SET_AGENT_STATUS, WRAPPED_KEY,
 };
 
 /// What a transaction may see and touch.
@@ -101,6 +100,10 @@ pub(super) const REVOKE_CREDENTIAL: &str = "UPDATE credentials
 pub(super) const REVOKE_TOKEN: &str = "UPDATE tokens
     SET revoked_at = least(coalesce(revoked_at, $1), $1), changed = $2
     WHERE organization = $3 AND id = $4";
+
+// The versions of an organization are numbered without gaps.
+pub(super) const NEXT_VERSION: &str = "UPDATE organizations SET last_version = $1
+    WHERE id = $2 AND last_version + 1 = $1";
 
 pub(super) const CHANGED_POLICY: &str = "SELECT version, rules, note, digest, created_at,
     created_by, activated_at FROM policies
