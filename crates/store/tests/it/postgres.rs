@@ -2,5 +2,9 @@
 
 mod commits;
 mod contract;
+mod isolation;
+mod nodes;
 mod proxy;
+mod schema;
+mod subset;
 mod support;
