@@ -112,7 +112,7 @@ async fn the_database_shows_and_changes_only_what_belongs_to_the_transactions_or
     let (ours, theirs) = two_tenants(&installation).await;
     let client = acting(&installation, "relynt_application").await;
     let tables = tables(&installation).await;
-    assert_eq!(tables.len(), 13, "{tables:?}");
+    assert_eq!(tables.len(), 14, "{tables:?}");
     for (table, column) in &tables {
         let all = format!("SELECT count(*) FROM {table}");
         let of_theirs = format!("SELECT count(*) FROM {table} WHERE {column} = '{theirs}'");
