@@ -22,6 +22,7 @@ mod administration;
 mod approvals;
 mod calls;
 mod changes;
+mod columns;
 mod core;
 mod decision;
 mod failure;
@@ -212,7 +213,7 @@ async fn serve(
     waiting: mpsc::Receiver<Command>,
     mut stopped: watch::Receiver<bool>,
 ) {
-    let writing = tokio::task::spawn_local(writer.run(waiting, stopped.clone()));
+    let decisions = tokio::task::spawn_local(writer.run(waiting, stopped.clone()));
     let mut under_way = JoinSet::new();
     loop {
         tokio::select! {
@@ -234,7 +235,7 @@ async fn serve(
     }
     while under_way.join_next().await.is_some() {}
     // It has answered everybody, or they see it gone.
-    let _ = writing.await;
+    let _ = decisions.await;
 }
 
 #[async_trait]

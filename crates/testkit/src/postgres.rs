@@ -17,7 +17,7 @@ pub const PASSWORD: &str = "open-sesame";
 /// The login that owns the server.
 pub const OWNER: &str = "owner";
 
-const START_WITHIN: Duration = Duration::from_secs(60);
+const START_WITHIN: Duration = Duration::from_mins(1);
 
 /// The major versions that the tests run against.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -50,11 +50,12 @@ impl Administration for PostgresStore {
         let wrapped = wrapped.map_err(StoreError::from)?;
         let owner = self
             .run(async move |core| {
-                let organization = [new.organization.id];
                 let found = async || {
-                    core.write(&organization, async |tx| {
-                        found_organization(tx, &new, &wrapped).await
-                    })
+                    core.write_once(
+                        new.organization.id,
+                        async |tx| found_organization(tx, &new, &wrapped).await,
+                        async |tx| founded(tx, &new).await,
+                    )
                     .await
                 };
                 match found().await {
@@ -109,8 +110,12 @@ impl Administration for PostgresStore {
         };
         let changed = self
             .run(async move |core| {
-                core.write(&[seen.organization], async |tx| pending.record(tx).await)
-                    .await
+                core.write_once(
+                    seen.organization,
+                    async |tx| pending.record(tx).await,
+                    async |tx| pending.recorded(tx).await,
+                )
+                .await
             })
             .await?;
         match changed {
@@ -197,14 +202,13 @@ async fn found_organization(
     tx.batch("SET LOCAL ROLE relynt_lookup").await?;
     let known = tx.first(sql::FIND_USER, &[&email_key]).await?;
     tx.batch("SET LOCAL ROLE relynt_application").await?;
-    let owner = match known {
-        Some(row) => id(&row, 0, UserId::from_bytes)?,
-        None => {
-            let id = Id::from(new.owner.as_bytes());
-            tx.execute(sql::INSERT_USER, &[&id, &email, &email_key])
-                .await?;
-            new.owner
-        }
+    let owner = if let Some(row) = known {
+        id(&row, 0, UserId::from_bytes)?
+    } else {
+        let id = Id::from(new.owner.as_bytes());
+        tx.execute(sql::INSERT_USER, &[&id, &email, &email_key])
+            .await?;
+        new.owner
     };
     let change = ChangeNumber(1);
     let version = i64::from(new.policy.version.0);
@@ -249,6 +253,17 @@ async fn found_organization(
     insert_policy(tx, organization, &policy, change).await?;
     write::admin_record(tx, organization, &new.entry).await?;
     Ok(owner)
+}
+
+/// The Owner of an organization that is there.
+async fn founded(tx: &Session, new: &NewOrganization) -> Result<Option<UserId>, Failure> {
+    let organization = new.organization.id;
+    if !write::has_admin_record(tx, organization, &new.entry).await? {
+        return Ok(None);
+    }
+    let of = Id::from(organization.as_bytes());
+    let row = tx.first(sql::OWNER_OF, &[&of]).await?;
+    row.map(|row| id(&row, 0, UserId::from_bytes)).transpose()
 }
 
 const fn organization_of(touched: &Touched) -> OrganizationId {

@@ -148,9 +148,11 @@ impl Approvals for PostgresStore {
             },
         };
         self.run(async move |core| {
-            core.write(&[resolution.organization], async |tx| {
-                resolve(tx, &resolution, &follows).await
-            })
+            core.write_once(
+                resolution.organization,
+                async |tx| resolve(tx, &resolution, &follows).await,
+                async |tx| resolved(tx, &resolution).await,
+            )
             .await
         })
         .await
@@ -189,6 +191,23 @@ pub(super) fn start_of(page: &Page) -> (i64, Id) {
 enum Follows {
     Close { leaf: Sha256 },
     Execute { draft: String },
+}
+
+/// The approval, if it has ended by this resolution.
+async fn resolved(tx: &Session, resolution: &Resolution) -> Result<Option<Resolved>, Failure> {
+    let (of, approval) = (
+        Id::from(resolution.organization.as_bytes()),
+        Id::from(resolution.approval.as_bytes()),
+    );
+    let row = tx.first(sql::FIND_APPROVAL, &[&of, &approval]).await?;
+    let record = row.as_ref().map(rows::approval).transpose()?;
+    let ours = |record: &ApprovalRecord| match &resolution.then {
+        Then::Close(receipt) => record.final_receipt_id == Some(receipt.id),
+        Then::Execute(new) => record.execution == Some(new.id),
+    };
+    Ok(record
+        .filter(ours)
+        .map(|record| Resolved::Done(Box::new(record))))
 }
 
 async fn resolve(

@@ -97,9 +97,15 @@ impl Calls for PostgresStore {
         let sealed = self.seal_outcome(&closing).await?;
         let leaf = closing.receipt.signed.leaf_hash();
         self.run(async move |core| {
-            core.write(&[closing.organization], async |tx| {
-                close(tx, &closing, &sealed, &leaf).await
-            })
+            core.write_once(
+                closing.organization,
+                async |tx| close(tx, &closing, &sealed, &leaf).await,
+                async |tx| {
+                    let stored =
+                        write::has_receipt(tx, closing.organization, &closing.receipt).await?;
+                    Ok(stored.then_some(ClosedOutcome::Closed))
+                },
+            )
             .await
         })
         .await
@@ -112,9 +118,14 @@ impl Calls for PostgresStore {
     ) -> Result<(), StoreError> {
         let leaf = receipt.signed.leaf_hash();
         self.run(async move |core| {
-            core.write(&[organization], async |tx| {
-                write::receipt(tx, organization, &receipt, &leaf).await
-            })
+            core.write_once(
+                organization,
+                async |tx| write::receipt(tx, organization, &receipt, &leaf).await,
+                async |tx| {
+                    let stored = write::has_receipt(tx, organization, &receipt).await?;
+                    Ok(stored.then_some(()))
+                },
+            )
             .await
         })
         .await

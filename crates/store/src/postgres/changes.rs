@@ -63,6 +63,13 @@ impl Pending {
         Ok(Changed::Done(number))
     }
 
+    /// Whether this very change was made, as its record says.
+    pub(super) async fn recorded(&self, tx: &Session) -> Result<Option<Changed>, Failure> {
+        let made = write::has_admin_record(tx, self.seen.organization, &self.entry).await?;
+        let number = ChangeNumber(self.seen.change.0 + 1);
+        Ok(made.then_some(Changed::Done(number)))
+    }
+
     /// The approvals that the change ends, as they are after it, with their receipts.
     async fn ended(&self, tx: &Session) -> Result<Result<Ended, String>, Failure> {
         let Some((agent, blocked_by, with_receipt)) = self.change.cancels() else {

@@ -7,10 +7,11 @@ use relynt_gateway::ports::StoreError;
 use tokio_postgres::Row;
 
 use super::failure::Failure;
-use super::migrate::{self};
+use super::migrate;
 use super::open::{Connector, PostgresError};
 use super::pool::{Pool, Taken};
 use super::session::{Ask, Kind, Session};
+use super::write;
 
 /// How often a transaction that met others runs again.
 const ATTEMPTS: u32 = 8;
@@ -70,6 +71,36 @@ impl Core {
                     }
                 }
             }
+        }
+    }
+
+    /// As [`write`](Self::write) for one organization; where it is not known whether that was
+    /// committed, `found` looks for what it would have left.
+    ///
+    /// That it is there proves the commit, and the commit of the transaction that has found it
+    /// makes sure of it: it holds a lock, so it waits for whatever a commit has to wait for. That
+    /// it is not there proves nothing while the lost connection may still be at it.
+    pub(super) async fn write_once<T>(
+        &self,
+        organization: OrganizationId,
+        work: impl AsyncFn(&Session) -> Result<T, Failure>,
+        found: impl AsyncFn(&Session) -> Result<Option<T>, Failure>,
+    ) -> Result<T, Failure> {
+        let organizations = [organization];
+        let unknown = match self.write(&organizations, work).await {
+            Err(unknown @ Failure::Unknown(_)) => unknown,
+            other => return other,
+        };
+        tracing::warn!("a commit was lost: looking whether it was stored");
+        let looked = self
+            .write(&organizations, async |tx| {
+                write::change_number(tx, organization).await?;
+                found(tx).await
+            })
+            .await;
+        match looked? {
+            Some(result) => Ok(result),
+            None => Err(unknown),
         }
     }
 

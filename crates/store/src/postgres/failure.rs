@@ -78,7 +78,7 @@ impl Failure {
     /// The connection is of no more use: it is gone, or goes, or its answer is still to come.
     pub(super) fn breaks(&self) -> bool {
         match self {
-            Self::Sql(error) => error.code().is_none_or(|code| is_ending(code)),
+            Self::Sql(error) => error.code().is_none_or(is_ending),
             Self::Store(_) => false,
             Self::Late | Self::Unknown(_) => true,
         }

@@ -60,7 +60,8 @@ impl Session {
         T: MakeTlsConnect<Socket>,
         T::Stream: 'static,
     {
-        let connecting = config.connect(tls);
+        // Rare and large: kept out of the futures that wait for it.
+        let connecting = Box::pin(config.connect(tls));
         let (client, mut connection) = within(deadline, async { Ok(connecting.await?) }).await?;
         let warned = Rc::new(Cell::new(false));
         let notice = Rc::clone(&warned);

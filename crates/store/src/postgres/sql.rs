@@ -128,6 +128,12 @@ pub(super) const INSERT_RECEIPT: &str = "INSERT INTO receipts
 pub(super) const QUEUE_LEAF: &str =
     "INSERT INTO log_queue (organization, id, kind, leaf) VALUES ($1, $2, $3, $4)";
 
+pub(super) const FIND_ADMIN_RECORD: &str =
+    "SELECT 1 FROM admin_records WHERE organization = $1 AND id = $2";
+
+pub(super) const OWNER_OF: &str =
+    "SELECT user_id FROM memberships WHERE organization = $1 AND changed = 1";
+
 pub(super) const RECEIPTS_BYTES: &str = "SELECT bytes FROM receipts
     WHERE organization = $1 AND id = ANY ($2) ORDER BY created_at DESC, id DESC";
 

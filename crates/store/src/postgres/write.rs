@@ -91,6 +91,39 @@ pub(super) async fn admin_record(
     Ok(())
 }
 
+/// Whether this very receipt is stored.
+pub(super) async fn has_receipt(
+    tx: &Session,
+    organization: OrganizationId,
+    receipt: &NewReceipt,
+) -> Result<bool, Failure> {
+    let (of, id) = (
+        Id::from(organization.as_bytes()),
+        Id::from(receipt.id.as_bytes()),
+    );
+    let row = tx.first(sql::FIND_RECEIPT, &[&of, &id]).await?;
+    match row {
+        Some(row) => Ok(get::<&[u8]>(&row, 0)? == receipt.signed.bytes()),
+        None => Ok(false),
+    }
+}
+
+/// Whether this administrative record is stored.
+pub(super) async fn has_admin_record(
+    tx: &Session,
+    organization: OrganizationId,
+    entry: &AdminEntry,
+) -> Result<bool, Failure> {
+    let (of, id) = (
+        Id::from(organization.as_bytes()),
+        Id::from(entry.id.as_bytes()),
+    );
+    Ok(tx
+        .first(sql::FIND_ADMIN_RECORD, &[&of, &id])
+        .await?
+        .is_some())
+}
+
 /// The text of an intent's draft.
 pub(super) fn draft_of(new: &NewExecution) -> Result<String, Failure> {
     draft::write(&new.draft).map_err(|error| refused(error.to_string()))

@@ -4,11 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use relynt_domain::{Decision, ToolCall};
-use relynt_gateway::ports::{Calls as _, Decided, Plan, Recorded};
+use relynt_domain::{ApprovalStatus, Decision, OrganizationId, PolicyVersion, ToolCall};
+use relynt_gateway::ports::{
+    Administration as _, Approvals as _, Calls as _, Change, ClosedOutcome, Decided, Plan,
+    Recorded, Resolved, Then,
+};
 use relynt_store::PostgresStore;
 use relynt_testkit::postgres::PostgresVersion;
-use relynt_testkit::sample::Tenant;
+use relynt_testkit::sample::{Tenant, resolution};
 use zeroize::Zeroizing;
 
 use super::proxy::{Cut, Proxy};
@@ -151,4 +154,74 @@ async fn a_commit_with_a_warning_is_not_acknowledged() {
         .unwrap()
         .unwrap();
     assert_eq!(found.receipt_id, chosen);
+}
+
+#[tokio::test]
+async fn what_a_lost_commit_has_stored_is_found() {
+    let installation = Installation::start(PostgresVersion::Fifteen).await;
+    let (proxy, store) = through_proxy(&installation).await;
+    let mut tenant = Tenant::create(&*store, "found").await;
+    let incarnation = tenant.maker.incarnation();
+    let cut = || proxy.cut_next_commit(Cut::After);
+
+    let call = tenant.call();
+    let intent = tenant.start(&*store, &call, incarnation).await;
+    let mut closing = tenant.maker.success(tenant.organization, &intent);
+    // Nothing to seal, so that the next commit is that of the outcome.
+    closing.tool_response = None;
+    closing.answer.as_mut().unwrap().body = None;
+    cut();
+    let closed = store.record_outcome(closing).await.unwrap();
+    assert!(matches!(closed, ClosedOutcome::Closed), "{closed:?}");
+
+    let receipt = tenant.maker.receipt(&call, Decision::Allow);
+    cut();
+    store
+        .record_receipt(tenant.organization, receipt)
+        .await
+        .unwrap();
+
+    let record = tenant.ask(&*store, &tenant.call()).await;
+    let last = tenant.maker.final_receipt(tenant.organization, &record);
+    let end = resolution(
+        tenant.organization,
+        &record,
+        ApprovalStatus::Denied,
+        Then::Close(Box::new(last.clone())),
+    );
+    cut();
+    match store.record_resolution(end).await.unwrap() {
+        Resolved::Done(record) => assert_eq!(record.final_receipt_id, Some(last.id)),
+        other => panic!("{other:?}"),
+    }
+
+    let record = tenant.ask(&*store, &tenant.call()).await;
+    let mut intent = tenant.maker.intent(&tenant.call(), incarnation);
+    intent.approval = Some(record.id);
+    let execution = intent.id;
+    let end = resolution(
+        tenant.organization,
+        &record,
+        ApprovalStatus::Approved,
+        Then::Execute(Box::new(intent)),
+    );
+    cut();
+    match store.record_resolution(end).await.unwrap() {
+        Resolved::Done(record) => assert_eq!(record.execution, Some(execution)),
+        other => panic!("{other:?}"),
+    }
+
+    let policy = Tenant::new_policy(&tenant.maker, PolicyVersion(2), "[]", tenant.owner);
+    let before = tenant.change;
+    cut();
+    tenant.change(&*store, Change::Policy(policy)).await;
+    assert_eq!(tenant.change.0, before.0 + 1);
+
+    let organization = tenant.maker.id(OrganizationId::new);
+    let new = Tenant::new_organization(&tenant.maker, organization, "found@example.com");
+    cut();
+    // The same person as the first organization's Owner.
+    let owner = store.record_organization(new).await.unwrap();
+    assert_eq!(owner, tenant.owner);
+    assert_eq!(proxy.cuts(), 6);
 }

@@ -203,13 +203,13 @@ async fn the_roles_own_nothing_and_security_is_forced_everywhere() {
             "{table}: {policy}"
         );
     }
-    let owned = count(
+    let theirs = count(
         &owner,
         "SELECT count(*) FROM pg_class JOIN pg_roles ON pg_roles.oid = relowner
          WHERE rolname LIKE 'relynt%'",
     )
     .await;
-    assert_eq!(owned, 0);
+    assert_eq!(theirs, 0);
     let powers = count(
         &owner,
         "SELECT count(*) FROM pg_roles WHERE rolname LIKE 'relynt%'
