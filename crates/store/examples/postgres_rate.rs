@@ -1,6 +1,6 @@
 //! How many decisions a second PostgreSQL takes from callers that each wait for their answer.
 //!
-//! `cargo run --release -p relynt-store --example postgres_rate [callers] [seconds]`
+//! `cargo run --release -p relynt-store --example postgres_rate [callers] [seconds] [settings]`
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
 
@@ -21,7 +21,10 @@ async fn main() {
     let mut arguments = std::env::args().skip(1);
     let mut number = |usual| arguments.next().map_or(usual, |text| text.parse().unwrap());
     let (callers, seconds) = (number(64), number(10));
-    let server = PostgresServer::start(PostgresVersion::Fifteen, &[]);
+    // The rest: settings of the server, `name=value`.
+    let settings: Vec<String> = arguments.collect();
+    let settings: Vec<&str> = settings.iter().map(String::as_str).collect();
+    let server = PostgresServer::start(PostgresVersion::Fifteen, &settings);
     let options = || {
         PostgresOptions::new(
             Zeroizing::new(server.url(OWNER, "postgres")),

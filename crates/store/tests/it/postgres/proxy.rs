@@ -86,6 +86,9 @@ async fn carry(client: TcpStream, server: u16, wire: Arc<Wire>) {
     let Ok(server) = TcpStream::connect(("127.0.0.1", server)).await else {
         return;
     };
+    for socket in [&client, &server] {
+        socket.set_nodelay(true).unwrap();
+    }
     let (from_client, to_client) = client.into_split();
     let (from_server, to_server) = server.into_split();
     let line = Line::default();
