@@ -13,7 +13,6 @@ use relynt_store::{PostgresOptions, PostgresStore};
 use relynt_testkit::SeededEntropy;
 use relynt_testkit::postgres::{OWNER, PostgresServer, PostgresVersion};
 use relynt_testkit::sample::Tenant;
-use rustls::RootCertStore;
 use zeroize::Zeroizing;
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
@@ -28,7 +27,6 @@ async fn main() {
     let options = || {
         PostgresOptions::new(
             Zeroizing::new(server.url(OWNER, "postgres")),
-            RootCertStore::empty(),
             Zeroizing::new([7; 32]),
             Arc::new(SeededEntropy::new(1)),
         )

@@ -72,14 +72,13 @@ impl PostgresStore {
     pub async fn open(options: PostgresOptions) -> Result<Arc<Self>, PostgresError> {
         let PostgresOptions {
             url,
-            roots,
             master_key,
             entropy,
             queue_limit,
             connections,
             deadline,
         } = options;
-        let connector = Connector::new(&url, roots, deadline)?;
+        let connector = Connector::new(&url, deadline)?;
         let stats = Arc::new(Stats::new());
         let (jobs, work) = mpsc::unbounded_channel::<Job>();
         let (decisions, waiting) = mpsc::channel(queue_limit);
@@ -110,7 +109,7 @@ impl PostgresStore {
     /// the database; those who log in for the application are made members of `relynt_application`
     /// and `relynt_lookup` afterwards.
     pub async fn migrate(options: PostgresOptions) -> Result<(), PostgresError> {
-        let connector = Connector::new(&options.url, options.roots, options.deadline)?;
+        let connector = Connector::new(&options.url, options.deadline)?;
         let entropy = options.entropy;
         let (done, told) = oneshot::channel();
         let thread = start(move || async move {

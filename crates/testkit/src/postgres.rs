@@ -1,10 +1,10 @@
 //! A PostgreSQL server of a test's own: started in a folder of its own, on a free port of this
 //! machine, with `fsync` on; stopped by its process.
 
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
-use std::os::unix::fs::{MetadataExt as _, chown};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -101,6 +101,12 @@ pub struct PostgresServer {
 impl PostgresServer {
     /// Makes and starts one, with these settings (`name=value`) beside the usual ones.
     pub fn start(version: PostgresVersion, settings: &[&str]) -> Self {
+        Self::start_with(version, settings, &[])
+    }
+
+    /// As [`start`](Self::start), with these private files, by name and text, in the folder that
+    /// settings are relative to.
+    pub fn start_with(version: PostgresVersion, settings: &[&str], files: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let account = Account::needed(folder.path());
         let secret = folder.path().join("password");
@@ -135,6 +141,14 @@ impl PostgresServer {
             "{}",
             String::from_utf8_lossy(&output.stderr)
         );
+        for (name, text) in files {
+            let path = server.data().join(name);
+            fs::write(&path, text).expect("a file");
+            fs::set_permissions(&path, Permissions::from_mode(0o600)).expect("a private file");
+            if let Some(Account { uid, gid }) = server.account {
+                chown(&path, Some(uid), Some(gid)).expect("a file of the server's");
+            }
+        }
         server.port = free_port();
         server.restart();
         server

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use relynt_gateway::ports::{Entropy, StoreError};
 use rustls::{ClientConfig, RootCertStore};
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject as _;
 use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
 use tokio_postgres::{Config, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
@@ -20,10 +22,10 @@ use crate::seal::{Place, SealError};
 /// Where the database is and what the store needs.
 pub struct PostgresOptions {
     /// `postgresql://login:password@host:port,host:port/database`, with `sslmode` as
-    /// `verify-full` (as if it were given) or, on this machine only, `disable`.
+    /// `verify-full` (as if it were given) or, on this machine only, `disable`, and in
+    /// `sslrootcert` the file of who may have signed the server's certificate, if not those whom
+    /// the system trusts.
     pub url: Zeroizing<String>,
-    /// Who may have signed the server's certificate.
-    pub roots: RootCertStore,
     /// What wraps every other key.
     pub master_key: Zeroizing<[u8; 32]>,
     /// Where keys, salts and nonces come from.
@@ -41,13 +43,11 @@ impl PostgresOptions {
     /// The usual: 4,096 waiting commands, 8 connections, 3 s.
     pub fn new(
         url: Zeroizing<String>,
-        roots: RootCertStore,
         master_key: Zeroizing<[u8; 32]>,
         entropy: Arc<dyn Entropy>,
     ) -> Self {
         Self {
             url,
-            roots,
             master_key,
             entropy,
             queue_limit: 4_096,
@@ -69,6 +69,12 @@ pub enum PostgresError {
     /// The address.
     #[error("the database's address is not one: {0}")]
     Address(&'static str),
+    /// Who may have signed the server's certificate.
+    #[error("`{file}` (`sslrootcert`) is not a file of certificates")]
+    Authorities {
+        /// The file.
+        file: String,
+    },
     /// The schema.
     #[error(transparent)]
     Schema(#[from] SchemaError),
@@ -96,20 +102,21 @@ const OWNERS_DEADLINE: Duration = Duration::from_hours(1);
 
 /// What the address may say beside what the driver reads.
 const MODE: &str = "sslmode=";
+const AUTHORITIES: &str = "sslrootcert=";
 
 impl Connector {
-    pub(super) fn new(
-        url: &str,
-        roots: RootCertStore,
-        deadline: Duration,
-    ) -> Result<Self, PostgresError> {
+    pub(super) fn new(url: &str, deadline: Duration) -> Result<Self, PostgresError> {
         let (address, query) = url.split_once('?').unwrap_or((url, ""));
         let mut mode = "verify-full";
+        let mut authorities = None;
         let mut rest = Vec::new();
         for part in query.split('&').filter(|part| !part.is_empty()) {
-            match part.strip_prefix(MODE) {
-                Some(asked) => mode = asked,
-                None => rest.push(part),
+            if let Some(asked) = part.strip_prefix(MODE) {
+                mode = asked;
+            } else if let Some(file) = part.strip_prefix(AUTHORITIES) {
+                authorities = Some(file);
+            } else {
+                rest.push(part);
             }
         }
         let address = Zeroizing::new(format!("{address}?{}", rest.join("&")));
@@ -119,7 +126,7 @@ impl Connector {
         let tls = match mode {
             "verify-full" => {
                 config.ssl_mode(SslMode::Require);
-                Some(encrypted(roots)?)
+                Some(encrypted(authorities)?)
             }
             "disable" if config.get_hosts().iter().all(is_here) => {
                 config.ssl_mode(SslMode::Disable);
@@ -168,7 +175,27 @@ impl Connector {
     }
 }
 
-fn encrypted(roots: RootCertStore) -> Result<MakeRustlsConnect, PostgresError> {
+fn encrypted(authorities: Option<&str>) -> Result<MakeRustlsConnect, PostgresError> {
+    let mut roots = RootCertStore::empty();
+    match authorities {
+        Some(file) => {
+            let wrong = || PostgresError::Authorities {
+                file: file.to_owned(),
+            };
+            let found = CertificateDer::pem_file_iter(file).map_err(|_| wrong())?;
+            for certificate in found {
+                let certificate = certificate.map_err(|_| wrong())?;
+                roots.add(certificate).map_err(|_| wrong())?;
+            }
+            if roots.is_empty() {
+                return Err(wrong());
+            }
+        }
+        // Unreadable ones are left out; with none at all no server is believed.
+        None => {
+            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        }
+    }
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()

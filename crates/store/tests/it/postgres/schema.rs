@@ -5,7 +5,7 @@ use std::sync::Arc;
 use relynt_domain::Decision;
 use relynt_gateway::ports::{Ledger as _, Store as _};
 use relynt_store::{PostgresError, PostgresStore, SchemaError};
-use relynt_testkit::postgres::{OWNER, PostgresVersion};
+use relynt_testkit::postgres::{OWNER, PostgresServer, PostgresVersion};
 use relynt_testkit::sample::Tenant;
 use zeroize::Zeroizing;
 
@@ -164,7 +164,6 @@ async fn an_address_that_would_send_the_password_in_clear_is_refused() {
     ] {
         let options = relynt_store::PostgresOptions::new(
             Zeroizing::new(url.to_owned()),
-            rustls::RootCertStore::empty(),
             Zeroizing::new([7; 32]),
             Arc::clone(&entropy) as Arc<dyn relynt_gateway::ports::Entropy>,
         );
@@ -172,4 +171,92 @@ async fn an_address_that_would_send_the_password_in_clear_is_refused() {
         assert!(refused.contains(expected), "{url}: {refused}");
         assert!(!refused.contains("a:b"), "{refused}");
     }
+}
+
+#[tokio::test]
+async fn a_server_is_believed_by_its_certificate_for_its_name() {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let server = PostgresServer::start_with(
+        PostgresVersion::Fifteen,
+        &["ssl=on"],
+        &[
+            ("server.crt", &made.cert.pem()),
+            ("server.key", &made.signing_key.serialize_pem()),
+        ],
+    );
+    let installation = Installation::on(server).await;
+    let folder = tempfile::tempdir().unwrap();
+    let authority = folder.path().join("authority.pem");
+    std::fs::write(&authority, made.cert.pem()).unwrap();
+    let stranger = folder.path().join("stranger.pem");
+    let other = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    std::fs::write(&stranger, other.cert.pem()).unwrap();
+    let nobody = folder.path().join("nobody.pem");
+    std::fs::write(&nobody, "").unwrap();
+
+    let open = async |host: &str, mode: &str, authorities: &std::path::Path| {
+        let mut options = installation.options(GATEWAY, "relynt");
+        let end = format!("{mode}sslrootcert={}", authorities.display());
+        options.url = Zeroizing::new(
+            options
+                .url
+                .replace("127.0.0.1", host)
+                .replace("sslmode=disable", &end),
+        );
+        PostgresStore::open(options).await
+    };
+    for mode in ["sslmode=verify-full&", ""] {
+        let store = open("localhost", mode, &authority).await.unwrap();
+        store.check_writable().await.unwrap();
+    }
+    let encrypted: i64 = installation
+        .beside()
+        .await
+        .query_one(
+            "SELECT count(*) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid)
+             WHERE usename = 'gateway' AND NOT ssl",
+            &[],
+        )
+        .await
+        .unwrap()
+        .get(0);
+    assert_eq!(encrypted, 0, "a connection in clear");
+    for (host, authorities) in [
+        ("localhost", &stranger),
+        ("127.0.0.1", &authority),
+        ("localhost", &nobody),
+        ("localhost", &folder.path().join("absent")),
+    ] {
+        let refused = open(host, "", authorities).await;
+        assert!(refused.is_err(), "{host} {}", authorities.display());
+    }
+}
+
+#[tokio::test]
+async fn of_several_hosts_the_one_that_can_be_written_is_used() {
+    let installation = Installation::start(PostgresVersion::Fifteen).await;
+    let read_only = Installation::start_with(
+        PostgresVersion::Fifteen,
+        &["default_transaction_read_only=off"],
+    )
+    .await;
+    read_only
+        .beside()
+        .await
+        .batch_execute("ALTER ROLE gateway SET default_transaction_read_only = on")
+        .await
+        .unwrap();
+    let mut options = installation.options(GATEWAY, "relynt");
+    // A host where nobody listens, one that only reads, and the right one.
+    let hosts = format!(
+        "@127.0.0.1:1,127.0.0.1:{},127.0.0.1:{}/",
+        read_only.server.port(),
+        installation.server.port()
+    );
+    let one = format!("@127.0.0.1:{}/", installation.server.port());
+    options.url = Zeroizing::new(options.url.replace(&one, &hosts));
+    let store = PostgresStore::open(options).await.unwrap();
+    store.check_writable().await.unwrap();
+    let refused = PostgresStore::open(read_only.options(GATEWAY, "relynt")).await;
+    assert!(refused.is_err(), "{refused:?}");
 }

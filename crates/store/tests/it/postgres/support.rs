@@ -5,7 +5,6 @@ use std::sync::Arc;
 use relynt_store::{PostgresError, PostgresOptions, PostgresStore};
 use relynt_testkit::SeededEntropy;
 use relynt_testkit::postgres::{OWNER, PASSWORD, PostgresServer, PostgresVersion};
-use rustls::RootCertStore;
 use tokio_postgres::{Client, NoTls};
 use zeroize::Zeroizing;
 
@@ -26,7 +25,10 @@ impl Installation {
     }
 
     pub(crate) async fn start_with(version: PostgresVersion, settings: &[&str]) -> Self {
-        let server = PostgresServer::start(version, settings);
+        Self::on(PostgresServer::start(version, settings)).await
+    }
+
+    pub(crate) async fn on(server: PostgresServer) -> Self {
         let installation = Self { server };
         let owner = installation.connect(OWNER, "postgres").await;
         owner
@@ -49,7 +51,6 @@ impl Installation {
     pub(crate) fn options(&self, login: &str, database: &str) -> PostgresOptions {
         PostgresOptions::new(
             Zeroizing::new(self.server.url(login, database)),
-            RootCertStore::empty(),
             Zeroizing::new(MASTER_KEY),
             Arc::new(SeededEntropy::new(42)),
         )
