@@ -8,7 +8,7 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use relynt_domain::{IdempotencyKey, ToolCallDraft};
 use relynt_gateway::Intake;
-use relynt_server::{Installation, InstallationOptions, MasterKey};
+use relynt_server::{Installation, InstallationOptions, MasterKey, StoreUrl};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
@@ -42,7 +42,7 @@ pub fn run(folder: &Path, agent_secret: &str, count: u64, order: Order) -> Resul
 async fn fill(folder: &Path, agent_secret: &str, count: u64, order: Order) -> Result<()> {
     let key = std::fs::read(folder.join("master.key")).context("the folder of a `relynt dev`")?;
     let installation = Installation::open(InstallationOptions {
-        folder: folder.to_owned(),
+        store: StoreUrl::Sqlite(folder.to_owned()),
         master_key: Zeroizing::new(*MasterKey::from_bytes(&key)?.expose()),
         connector_allow: String::new(),
         plain_http: true,

@@ -5,7 +5,6 @@ use std::{future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
 use axum::{body::Body, response::IntoResponse as _};
 use http::{HeaderValue, Request, StatusCode, header};
 use relynt_gateway::Gateway;
-use relynt_store::SqliteStore;
 use tokio::{net::TcpListener, sync::watch};
 
 use crate::{
@@ -17,6 +16,7 @@ use crate::{
     limits::Limits,
     listen,
     metrics::{self, Metrics},
+    store::OpenStore,
     store_metrics::StoreCollector,
     system::RequestIds,
 };
@@ -67,7 +67,7 @@ impl Installation {
         let background = Background::new(stopped.clone());
         let limits = Arc::new(options.limits);
         let metrics = Arc::new(Metrics::new());
-        metrics.collect(Box::new(StoreCollector::new(Arc::clone(&self.store))));
+        metrics.collect(Box::new(StoreCollector::new(self.store.clone())));
         loops(&background, &self.gateway);
 
         let app = Arc::new(App {
@@ -127,7 +127,7 @@ impl Installation {
 }
 
 /// Drains the store's queue and ends its threads, off the runtime's own threads.
-async fn close(store: Arc<SqliteStore>) {
+async fn close(store: OpenStore) {
     let (done, closed) = tokio::sync::oneshot::channel();
     let closing = std::thread::Builder::new()
         .name("store-close".to_owned())

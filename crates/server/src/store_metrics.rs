@@ -1,23 +1,23 @@
 //! What the store tells of itself, as metrics
 
-use std::{fmt, sync::Arc};
+use std::fmt;
 
 use prometheus_client::{
     collector::Collector,
     encoding::{DescriptorEncoder, EncodeMetric as _, NoLabelSet},
     metrics::{MetricType, counter::ConstCounter, gauge::ConstGauge},
 };
-use relynt_gateway::ports::Store as _;
-use relynt_store::SqliteStore;
+
+use crate::store::OpenStore;
 
 /// Upper bounds of the sizes of groups. With 7 among them a median of at least 8 can be read off.
 const BOUNDS: [usize; 9] = [1, 2, 4, 7, 16, 32, 64, 128, 256];
 
 /// Reads the store's counters when they are asked for.
-pub(crate) struct StoreCollector(Arc<SqliteStore>);
+pub(crate) struct StoreCollector(OpenStore);
 
 impl StoreCollector {
-    pub(crate) fn new(store: Arc<SqliteStore>) -> Self {
+    pub(crate) const fn new(store: OpenStore) -> Self {
         Self(store)
     }
 }
@@ -31,7 +31,7 @@ impl fmt::Debug for StoreCollector {
 #[expect(clippy::cast_precision_loss, reason = "counts far below 2^53")]
 impl Collector for StoreCollector {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let gauges = self.0.gauges();
+        let gauges = self.0.port().gauges();
         let depth = ConstGauge::new(gauges.queue_depth);
         depth.encode(encoder.encode_descriptor(
             "store_queue_depth",

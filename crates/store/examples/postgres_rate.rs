@@ -31,7 +31,9 @@ async fn main() {
             Arc::new(SeededEntropy::new(1)),
         )
     };
-    PostgresStore::migrate(options()).await.unwrap();
+    let url = Zeroizing::new(server.url(OWNER, "postgres"));
+    let entropy = Arc::new(SeededEntropy::new(2));
+    PostgresStore::migrate(url, entropy).await.unwrap();
     let store = PostgresStore::open(options()).await.unwrap();
     let tenant = Arc::new(Tenant::create(&*store, "rate").await);
     let ends = Instant::now() + Duration::from_secs(seconds);

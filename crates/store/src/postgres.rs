@@ -13,6 +13,7 @@ use relynt_domain::OrganizationId;
 use relynt_gateway::ports::{Entropy, Store, StoreError, StoreGauges};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::task::{JoinSet, LocalSet};
+use zeroize::Zeroizing;
 
 use crate::keys::Keyring;
 use crate::seal::Key;
@@ -45,7 +46,7 @@ pub use open::{PostgresError, PostgresOptions};
 
 use self::core::Core;
 use failure::{Failure, corrupt};
-use open::Connector;
+use open::{Connector, DEADLINE};
 use session::Ask;
 use values::{Id, get};
 use writer::{Command, Writer};
@@ -108,9 +109,11 @@ impl PostgresStore {
     /// Brings the schema of a database to what this program knows. The address names the owner of
     /// the database; those who log in for the application are made members of `relynt_application`
     /// and `relynt_lookup` afterwards.
-    pub async fn migrate(options: PostgresOptions) -> Result<(), PostgresError> {
-        let connector = Connector::new(&options.url, options.deadline)?;
-        let entropy = options.entropy;
+    pub async fn migrate(
+        url: Zeroizing<String>,
+        entropy: Arc<dyn Entropy>,
+    ) -> Result<(), PostgresError> {
+        let connector = Connector::new(&url, DEADLINE)?;
         let (done, told) = oneshot::channel();
         let thread = start(move || async move {
             // Nobody waits any more: it is done all the same.

@@ -7,7 +7,9 @@ use http_body_util::{BodyExt as _, Full};
 use hyper_util::{
     client::legacy::Client, client::legacy::connect::HttpConnector, rt::TokioExecutor,
 };
-use relynt_server::{Ended, Installation, InstallationOptions, Limits, ServingOptions, bind};
+use relynt_server::{
+    Ended, Installation, InstallationOptions, Limits, ServingOptions, StoreUrl, bind,
+};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::{sync::oneshot, task::JoinHandle};
@@ -118,7 +120,7 @@ impl Server {
         let (api, address) = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
         let (metrics_listener, metrics) = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
         let installation = Installation::open(InstallationOptions {
-            folder: folder.path().join("data"),
+            store: StoreUrl::Sqlite(folder.path().join("data")),
             master_key: Zeroizing::new(std::array::from_fn(|at| u8::try_from(at).unwrap())),
             connector_allow: "127.0.0.0/8".to_owned(),
             plain_http: true,

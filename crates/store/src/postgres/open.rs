@@ -52,7 +52,7 @@ impl PostgresOptions {
             entropy,
             queue_limit: 4_096,
             connections: 8,
-            deadline: Duration::from_secs(3),
+            deadline: DEADLINE,
         }
     }
 }
@@ -97,6 +97,8 @@ pub(super) struct Connector {
     deadline: Duration,
 }
 
+/// What the database may take over one turn, usually.
+pub(super) const DEADLINE: Duration = Duration::from_secs(3);
 /// An index over many rows takes its time.
 const OWNERS_DEADLINE: Duration = Duration::from_hours(1);
 

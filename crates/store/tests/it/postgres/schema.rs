@@ -14,7 +14,7 @@ use super::support::{GATEWAY, Installation};
 #[tokio::test]
 async fn a_schema_is_brought_up_to_date_once_and_refused_where_it_is_not_known() {
     let installation = Installation::start(PostgresVersion::Fifteen).await;
-    let migrate = async || PostgresStore::migrate(installation.options(OWNER, "relynt")).await;
+    let migrate = async || installation.migrate("relynt").await;
     let owner = installation.beside().await;
     let store = installation.open().await;
     let tenant = Tenant::create(&*store, "kept").await;

@@ -35,9 +35,7 @@ impl Installation {
             .batch_execute(&format!("CREATE DATABASE {TEMPLATE}"))
             .await
             .unwrap();
-        PostgresStore::migrate(installation.options(OWNER, TEMPLATE))
-            .await
-            .unwrap();
+        installation.migrate(TEMPLATE).await.unwrap();
         owner
             .batch_execute(&format!(
                 "CREATE ROLE {GATEWAY} LOGIN PASSWORD '{PASSWORD}';
@@ -46,6 +44,11 @@ impl Installation {
             .await
             .unwrap();
         installation
+    }
+
+    pub(crate) async fn migrate(&self, database: &str) -> Result<(), PostgresError> {
+        let url = Zeroizing::new(self.server.url(OWNER, database));
+        PostgresStore::migrate(url, Arc::new(SeededEntropy::new(1))).await
     }
 
     pub(crate) fn options(&self, login: &str, database: &str) -> PostgresOptions {
