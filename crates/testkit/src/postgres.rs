@@ -260,6 +260,25 @@ impl PostgresServer {
         process.wait().expect("a status");
     }
 
+    /// Runs statements as the owner of the server.
+    ///
+    /// # Panics
+    /// One is refused.
+    pub fn sql(&self, database: &str, statements: &str) {
+        let mut psql = self.command("psql");
+        psql.arg("--no-psqlrc")
+            .arg("--quiet")
+            .arg("--set=ON_ERROR_STOP=1")
+            .arg(format!("--command={statements}"))
+            .arg(self.url(OWNER, database));
+        let output = psql.output().expect("`psql`");
+        assert!(
+            output.status.success(),
+            "{statements}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+
     /// The port that it listens on.
     pub const fn port(&self) -> u16 {
         self.port
