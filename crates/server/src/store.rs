@@ -61,11 +61,11 @@ impl OpenStore {
         matches!(self, Self::Sqlite(_))
     }
 
-    /// Ends once the process has to. A database is used again when it comes back.
+    /// Ends once the process has to.
     pub(crate) async fn failed(&self) {
         match self {
             Self::Sqlite(store) => store.failed().await,
-            Self::Postgres(_) => std::future::pending().await,
+            Self::Postgres(store) => store.failed().await,
         }
     }
 

@@ -86,9 +86,10 @@ impl PostgresStore {
         let (stop, stopped) = watch::channel(false);
         let of_writer = (connector.clone(), Arc::clone(&entropy), Arc::clone(&stats));
         let thread = start(move || async move {
-            let core = Rc::new(Core::new(connector, connections, deadline));
-            let (connector, entropy, stats) = of_writer;
-            let writer = Writer::new(connector, deadline, entropy, stats);
+            let (for_writer, entropy, stats) = of_writer;
+            let of_core = Arc::clone(&stats);
+            let core = Rc::new(Core::new(connector, connections, deadline, of_core));
+            let writer = Writer::new(for_writer, deadline, entropy, stats);
             serve(core, writer, work, waiting, stopped).await;
         })
         .map_err(PostgresError::Thread)?;
@@ -173,6 +174,16 @@ impl PostgresStore {
         Ok(self.keys.learn(organization, &wrapped)?)
     }
 
+    /// Ends once the store's thread has ended although nobody has closed it: the process must end
+    /// and start again. A database that goes away is no reason; it is used again when it is back.
+    pub async fn failed(&self) {
+        self.jobs.closed().await;
+        if *self.stop.borrow() {
+            // Closed in good order: it will never fail.
+            std::future::pending::<()>().await;
+        }
+    }
+
     /// How many groups there were of each size since the start; the index is the size.
     pub fn group_sizes(&self) -> Vec<u64> {
         self.stats.sizes()
@@ -215,20 +226,24 @@ async fn serve(
     waiting: mpsc::Receiver<Command>,
     mut stopped: watch::Receiver<bool>,
 ) {
-    let decisions = tokio::task::spawn_local(writer.run(waiting, stopped.clone()));
+    let mut decisions = tokio::task::spawn_local(writer.run(waiting, stopped.clone()));
     let mut under_way = JoinSet::new();
     loop {
         tokio::select! {
+            // In this order: an order to stop ends the writer as well.
+            biased;
+            // An error means that the store is gone.
+            _ = stopped.wait_for(|stopped| *stopped) => break,
+            // It ends by itself only if it panicked: the thread ends too, and the store with it.
+            _ = &mut decisions => return,
+            // A piece of work that panicked has told its caller by going.
+            Some(_) = under_way.join_next() => {}
             job = work.recv() => match job {
                 Some(job) => {
                     under_way.spawn_local(job(Rc::clone(&core)));
                 }
                 None => break,
             },
-            // A piece of work that panicked has told its caller by going.
-            Some(_) = under_way.join_next() => {}
-            // An error means that the store is gone.
-            _ = stopped.wait_for(|stopped| *stopped) => break,
         }
     }
     work.close();

@@ -20,6 +20,8 @@ use super::{PostgresStore, rows, sql, write};
 use crate::connector::{StoredConnector, headers_text};
 use crate::keys::connector_headers;
 
+/// Organizations that one transaction reads: each row is compared with all of them.
+const SCOPE_STEP: usize = 64;
 /// Rows that one transaction touches.
 const TOUCH_STEP: usize = 128;
 
@@ -34,13 +36,15 @@ impl Administration for PostgresStore {
                 .iter()
                 .map(|head| id(head, 0, OrganizationId::from_bytes))
                 .collect::<Result<Vec<_>, _>>()?;
-            let rows = core
-                .read(
-                    &organizations,
-                    &[Ask::new(sql::LIST_ORGANIZATIONS, Vec::new())],
-                )
-                .await?;
-            rows.iter().flatten().map(rows::organization).collect()
+            let mut rows = Vec::with_capacity(organizations.len());
+            for some in organizations.chunks(SCOPE_STEP) {
+                let ask = [Ask::new(sql::LIST_ORGANIZATIONS, Vec::new())];
+                for row in core.read(some, &ask).await?.iter().flatten() {
+                    rows.push(rows::organization(row)?);
+                }
+            }
+            rows.sort_by_key(|row: &OrganizationRow| (row.created_at, row.id));
+            Ok(rows)
         })
         .await
     }
@@ -272,8 +276,8 @@ const fn organization_of(touched: &Touched) -> OrganizationId {
     }
 }
 
-/// In order, so that two nodes that note the same never wait for each other: credentials, agents,
-/// tokens, each by id, and each once, with the latest time.
+/// In one order, that of decisions too, so that two transactions never wait for each other: agents,
+/// credentials, tokens, each by id, and each once, with the latest time.
 async fn touch(tx: &Session, step: &[Touched]) -> Result<(), Failure> {
     let mut rows: Vec<(&'static str, Id, Id, i64)> = Vec::with_capacity(2 * step.len());
     for touched in step {
@@ -292,8 +296,9 @@ async fn touch(tx: &Session, step: &[Touched]) -> Result<(), Failure> {
             )),
         }
     }
-    rows.sort_unstable_by(|one, two| two.cmp(one));
-    rows.dedup_by(|later, first| (later.0, later.1, later.2) == (first.0, first.1, first.2));
+    let row = |one: &(&'static str, Id, Id, i64)| (one.0, one.1, one.2);
+    rows.sort_unstable_by(|one, two| row(one).cmp(&row(two)).then(two.3.cmp(&one.3)));
+    rows.dedup_by(|earlier, latest| row(earlier) == row(latest));
     let asks = rows
         .iter()
         .map(|(sql, organization, id, at)| Ask::new(sql, vec![at, organization, id]));

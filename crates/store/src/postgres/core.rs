@@ -1,5 +1,6 @@
 //! What the store's thread works with: connections, and transactions on them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use relynt_domain::OrganizationId;
@@ -12,18 +13,26 @@ use super::open::{Connector, PostgresError};
 use super::pool::{Pool, Taken};
 use super::session::{Ask, Kind, Session};
 use super::write;
+use crate::stats::Stats;
 
 /// How often a transaction that met others runs again.
 const ATTEMPTS: u32 = 8;
 
 pub(super) struct Core {
     pool: Pool,
+    stats: Arc<Stats>,
 }
 
 impl Core {
-    pub(super) fn new(connector: Connector, connections: usize, patience: Duration) -> Self {
+    pub(super) fn new(
+        connector: Connector,
+        connections: usize,
+        patience: Duration,
+        stats: Arc<Stats>,
+    ) -> Self {
         Self {
             pool: Pool::new(connector, connections, patience),
+            stats,
         }
     }
 
@@ -56,6 +65,7 @@ impl Core {
             match done.await {
                 Ok(result) => {
                     session.give_back();
+                    self.stats.committed(1);
                     return Ok(result);
                 }
                 // The server has gone or thrown the connection out, before the commit.

@@ -103,11 +103,12 @@ pub(super) fn refused(what: impl Into<String>) -> Failure {
 
 pub(super) fn from_sql(error: &tokio_postgres::Error) -> StoreError {
     let Some(said) = error.as_db_error() else {
-        return if error.is_closed() || std::error::Error::source(error).is_none() {
-            StoreError::Database("the connection to the database was lost".to_owned())
-        } else {
-            StoreError::Database(format!("the database cannot be used: {error}"))
-        };
+        // Why a connection could not be made is in what lies below.
+        let below = std::error::Error::source(error);
+        return StoreError::Database(match below {
+            Some(below) => format!("the database cannot be used: {error}: {below}"),
+            None => format!("the database cannot be used: {error}"),
+        });
     };
     // The message names tables and constraints; detail, hint and context may quote values, so
     // they stay out.

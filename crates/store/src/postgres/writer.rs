@@ -5,7 +5,6 @@
 
 use std::cell::Cell;
 use std::sync::Arc;
-
 use std::time::Duration;
 
 use relynt_gateway::ports::{Entropy, StoreError};
@@ -19,6 +18,8 @@ use crate::stats::{MAX_GROUP, Stats};
 
 /// How often a group that met another transaction, or lost its connection, runs again.
 const ATTEMPTS: u32 = 4;
+/// Sealed bytes of the requests of one group.
+const MAX_BYTES: usize = 8 * 1024 * 1024;
 
 /// A decision and who waits for it.
 pub(super) struct Command {
@@ -27,6 +28,10 @@ pub(super) struct Command {
 }
 
 impl Command {
+    fn bytes(&self) -> usize {
+        self.decision.sealed.body.len()
+    }
+
     fn answer(self, outcome: Result<Outcome, StoreError>) {
         let Self { decision, answer } = self;
         // Whatever it shares with its caller is the caller's alone from here on.
@@ -87,10 +92,13 @@ impl Writer {
                 self.stats.taken();
                 commands.push(first);
             }
+            let mut bytes: usize = commands.iter().map(Command::bytes).sum();
             while commands.len() < MAX_GROUP
+                && bytes < MAX_BYTES
                 && let Ok(next) = waiting.try_recv()
             {
                 self.stats.taken();
+                bytes += next.bytes();
                 commands.push(next);
             }
             deferred = self.work(commands).await;
@@ -104,7 +112,8 @@ impl Writer {
         while let Some(mut group) = groups.pop() {
             match self.attempt(&mut group).await {
                 Ok(outcomes) => {
-                    self.stats.committed(group.commands.len());
+                    let done = outcomes.iter().flatten().count();
+                    self.stats.committed(done);
                     for (command, outcome) in group.commands.into_iter().zip(outcomes) {
                         match outcome {
                             Some(outcome) => command.answer(Ok(outcome)),

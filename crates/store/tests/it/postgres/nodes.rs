@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use futures_util::future::{join, join_all};
 use relynt_domain::{Decision, PolicyVersion, ReceiptId};
 use relynt_gateway::ports::{
-    Calls as _, Change, ChangeError, Decided, Ledger as _, Plan, Recorded, Store as _,
+    Calls as _, Change, ChangeError, Decided, Ledger as _, Plan, Recorded, Store as _, StoreError,
 };
 use relynt_testkit::postgres::PostgresVersion;
 use relynt_testkit::sample::Tenant;
@@ -216,4 +216,50 @@ async fn a_database_that_comes_back_is_used_again_with_all_that_was_acknowledged
         }
         store.check_writable().await.unwrap();
     }
+}
+
+#[tokio::test]
+async fn a_full_queue_refuses_at_once_and_a_closed_store_for_ever() {
+    let installation = Installation::start(PostgresVersion::Fifteen).await;
+    let mut options = installation.options(super::support::GATEWAY, "relynt");
+    options.queue_limit = 2;
+    let store = relynt_store::PostgresStore::open(options).await.unwrap();
+    let tenant = Tenant::create(&*store, "full").await;
+    tenant
+        .record(&*store, &tenant.call(), Decision::Allow)
+        .await;
+    let owner = installation.beside().await;
+    // Nothing can be decided while this lasts.
+    owner
+        .batch_execute(&format!(
+            "BEGIN; SELECT 1 FROM organizations WHERE id = '{}' FOR UPDATE",
+            tenant.organization
+        ))
+        .await
+        .unwrap();
+    // More than a group and the queue behind it.
+    let asked = join_all((0..300).map(async |_| {
+        let call = tenant.call();
+        let plan = tenant.maker.closed(&call, Decision::Allow);
+        store.record_decision(tenant.seen(), call, plan).await
+    }));
+    let freeing = async { owner.batch_execute("ROLLBACK").await.unwrap() };
+    let (recorded, ()) = join(asked, freeing).await;
+    let mut refused = 0;
+    for recorded in recorded {
+        match recorded {
+            Ok(Recorded::New(_)) => {}
+            Err(StoreError::Overloaded) => refused += 1,
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(refused > 0);
+
+    store.close();
+    let call = tenant.call();
+    let plan = tenant.maker.closed(&call, Decision::Allow);
+    let recorded = store.record_decision(tenant.seen(), call, plan).await;
+    assert!(matches!(recorded, Err(StoreError::Closed)), "{recorded:?}");
+    let read = store.check_writable().await;
+    assert!(matches!(read, Err(StoreError::Closed)), "{read:?}");
 }
