@@ -219,15 +219,13 @@ fn store(opened: &Result<Installation, InstallationError>) -> Finding {
                 "check the running gateway with `relynt doctor --url URL`",
             );
         }
-        InstallationError::Store(OpenError::WrongKey { .. }) => {
+        InstallationError::Store(OpenError::WrongKey { .. })
+        | InstallationError::Database(PostgresError::WrongKey) => {
             "put the key back that the store was made with"
         }
         InstallationError::Store(OpenError::Newer { .. })
         | InstallationError::Database(PostgresError::Schema(SchemaError::Newer { .. })) => {
             "use the newer program"
-        }
-        InstallationError::Database(PostgresError::WrongKey) => {
-            "put the key back that the store was made with"
         }
         InstallationError::Database(PostgresError::Schema(_)) => {
             "run `relynt migrate` as the owner of the database"
