@@ -44,6 +44,11 @@ pub enum StoreUrl {
 pub struct DatabaseUrl(Zeroizing<String>);
 
 impl DatabaseUrl {
+    /// An address that was given.
+    pub const fn new(url: Zeroizing<String>) -> Self {
+        Self(url)
+    }
+
     /// The address, for whoever connects.
     pub fn expose(&self) -> Zeroizing<String> {
         self.0.clone()
@@ -206,7 +211,7 @@ impl Reader<'_> {
             .iter()
             .any(|scheme| text.starts_with(scheme))
         {
-            return Ok(StoreUrl::Postgres(DatabaseUrl(Zeroizing::new(text))));
+            return Ok(StoreUrl::Postgres(DatabaseUrl::new(Zeroizing::new(text))));
         }
         let path = text.strip_prefix("sqlite:").map(|path| {
             // `sqlite:///x` is the absolute `/x`, as other tools write it.

@@ -108,12 +108,7 @@ impl Ground {
 
     /// A server of its own.
     async fn server() -> Self {
-        let server = PostgresServer::start(PostgresVersion::Fifteen, &[]);
-        server.sql("postgres", "CREATE DATABASE relynt");
-        let url = Zeroizing::new(server.url(OWNER, "relynt"));
-        PostgresStore::migrate(url, Arc::new(SeededEntropy::new(1)))
-            .await
-            .expect("the schema");
+        let server = PostgresServer::start_with_schema(PostgresVersion::Fifteen).await;
         Self::Server(Box::new(server))
     }
 

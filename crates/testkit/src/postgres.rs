@@ -8,9 +8,14 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use relynt_store::PostgresStore;
 use tempfile::TempDir;
+use zeroize::Zeroizing;
+
+use crate::SeededEntropy;
 
 /// The password of every login of a test's server.
 pub const PASSWORD: &str = "open-sesame";
@@ -151,6 +156,17 @@ impl PostgresServer {
         }
         server.port = free_port();
         server.restart();
+        server
+    }
+
+    /// The same, with a database `relynt` that has the schema.
+    pub async fn start_with_schema(version: PostgresVersion) -> Self {
+        let server = Self::start(version, &[]);
+        server.sql("postgres", "CREATE DATABASE relynt");
+        let url = Zeroizing::new(server.url(OWNER, "relynt"));
+        PostgresStore::migrate(url, Arc::new(SeededEntropy::new(1)))
+            .await
+            .expect("the schema");
         server
     }
 
