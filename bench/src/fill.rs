@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use relynt_domain::{IdempotencyKey, ToolCallDraft};
 use relynt_gateway::{Intake, Place};
-use relynt_server::{Installation, InstallationOptions, MasterKey};
+use relynt_server::{Installation, InstallationOptions, MasterKey, StoreUrl};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
@@ -59,7 +59,7 @@ async fn fill(folder: &Path, agent_secret: &str, plan: Plan) -> Result<Duration>
     let key = std::fs::read(folder.join("master.key")).context("the folder of a `relynt dev`")?;
     let installation = Installation::open(InstallationOptions {
         bringers: relynt_store::Bringers::new(0),
-        folder: folder.to_owned(),
+        store: StoreUrl::Sqlite(folder.to_owned()),
         master_key: Zeroizing::new(*MasterKey::from_bytes(&key)?.expose()),
         connector_allow: String::new(),
         plain_http: true,

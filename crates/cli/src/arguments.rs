@@ -3,8 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    agents, approvals, connectors, dev, doctor, organizations, policy, receipts, serve, tokens,
-    verify,
+    agents, approvals, connectors, dev, doctor, migrate, organizations, policy, receipts, serve,
+    tokens, verify,
 };
 
 /// The authorization gateway for AI agents
@@ -30,6 +30,8 @@ pub(crate) enum Command {
     Dev(dev::Arguments),
     /// Serve in production
     Serve(serve::Arguments),
+    /// Bring the schema of a PostgreSQL database up to date, as its owner
+    Migrate(migrate::Arguments),
     /// Organizations of the store on this machine
     Organizations(organizations::Arguments),
     /// Agents and their credentials

@@ -5,6 +5,7 @@ pub(crate) mod approvals;
 pub(crate) mod connectors;
 pub(crate) mod dev;
 pub(crate) mod doctor;
+pub(crate) mod migrate;
 pub(crate) mod organizations;
 pub(crate) mod policy;
 pub(crate) mod receipts;
@@ -26,6 +27,7 @@ pub(crate) fn run(
     match command {
         Command::Dev(arguments) => dev::run(&arguments, outside, output),
         Command::Serve(arguments) => serve::run(&arguments, outside, output),
+        Command::Migrate(arguments) => migrate::run(&arguments, outside, output),
         Command::Organizations(arguments) => organizations::run(&arguments, outside, output),
         Command::Agents(arguments) => agents::run(arguments, outside, output),
         Command::Policy(arguments) => policy::run(arguments, outside, output),

@@ -84,10 +84,12 @@ pub(crate) fn store_url(folder: &Path) -> String {
     format!("sqlite:{}", folder.join(DATABASE).display())
 }
 
-/// The folder of the configured store.
-pub(crate) fn store_folder(config: &Config) -> PathBuf {
-    let StoreUrl::Sqlite(path) = &config.store;
-    match path.parent() {
+/// The folder of the configured store, if it is an embedded one.
+pub(crate) fn store_folder(config: &Config) -> Option<PathBuf> {
+    let StoreUrl::Sqlite(path) = &config.store else {
+        return None;
+    };
+    Some(match path.parent() {
         Some(folder) if path.file_name().is_some_and(|name| name == DATABASE) => {
             // `relynt.db` alone is the one in this folder.
             let here = folder.as_os_str().is_empty();
@@ -98,7 +100,7 @@ pub(crate) fn store_folder(config: &Config) -> PathBuf {
             }
         }
         _ => path.clone(),
-    }
+    })
 }
 
 /// The master key of the configuration.
@@ -127,7 +129,7 @@ pub(crate) async fn install(
 ) -> Result<Result<Installation, InstallationError>, Failure> {
     let key = master_key(config)?;
     let options = InstallationOptions {
-        folder: store_folder(config),
+        store: store_folder(config).map_or_else(|| config.store.clone(), StoreUrl::Sqlite),
         master_key: Zeroizing::new(*key.expose()),
         connector_allow: config.connector_allow.clone(),
         plain_http,

@@ -12,6 +12,7 @@ use std::{
 };
 
 use url::Url;
+use zeroize::Zeroizing;
 
 mod key;
 mod settings;
@@ -34,6 +35,30 @@ impl ConfigError {
 pub enum StoreUrl {
     /// `sqlite:FOLDER`: the embedded store, a folder that one process at a time uses.
     Sqlite(PathBuf),
+    /// `postgresql://LOGIN:PASSWORD@HOST/DATABASE`: a database.
+    Postgres(DatabaseUrl),
+}
+
+/// The address of a database, which may hold a password: shown to nobody.
+#[derive(Clone, PartialEq, Eq)]
+pub struct DatabaseUrl(Zeroizing<String>);
+
+impl DatabaseUrl {
+    /// An address that was given.
+    pub const fn new(url: Zeroizing<String>) -> Self {
+        Self(url)
+    }
+
+    /// The address, for whoever connects.
+    pub fn expose(&self) -> Zeroizing<String> {
+        self.0.clone()
+    }
+}
+
+impl fmt::Debug for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("DatabaseUrl")
+    }
 }
 
 /// What a gateway runs with. Every value is checked.
@@ -182,6 +207,12 @@ impl Reader<'_> {
 
     fn store(&self) -> Result<StoreUrl, ConfigError> {
         let (text, source) = self.text("store.url")?;
+        if ["postgresql://", "postgres://"]
+            .iter()
+            .any(|scheme| text.starts_with(scheme))
+        {
+            return Ok(StoreUrl::Postgres(DatabaseUrl::new(Zeroizing::new(text))));
+        }
         let path = text.strip_prefix("sqlite:").map(|path| {
             // `sqlite:///x` is the absolute `/x`, as other tools write it.
             path.strip_prefix("//").unwrap_or(path)
@@ -192,7 +223,8 @@ impl Reader<'_> {
             }
             // The address of a database may hold a password: it is not repeated.
             _ => Err(ConfigError::new(format!(
-                "{source} must be `sqlite:FOLDER`, such as `sqlite:/var/lib/relynt`"
+                "{source} must be `sqlite:FOLDER`, such as `sqlite:/var/lib/relynt`, or \
+                 `postgresql://LOGIN:PASSWORD@HOST/DATABASE`"
             ))),
         }
     }

@@ -1,6 +1,6 @@
 //! A gateway on its store: everything put together but the listeners
 
-use std::{net::SocketAddr, path::PathBuf, sync::Arc};
+use std::{net::SocketAddr, sync::Arc};
 
 use relynt_connectors::{HttpConnectors, Options as ConnectorOptions};
 use relynt_egress::{AddressRules, Egress, PlainHttp, Roots};
@@ -8,19 +8,21 @@ use relynt_gateway::{
     CredentialKey, Gateway, Parts, Settings,
     ports::{Clock, Entropy, Stages},
 };
-use relynt_store::{Bringers, OpenOptions, SqliteStore};
+use relynt_store::Bringers;
 use zeroize::Zeroizing;
 
 use crate::{
+    StoreUrl,
     answers::WireAnswers,
     stage_metrics::StageTimes,
+    store::OpenStore,
     system::{SystemClock, SystemEntropy, SystemTimer},
 };
 
 /// What an installation is opened with.
 pub struct InstallationOptions {
-    /// The folder of the embedded store.
-    pub folder: PathBuf,
+    /// Where records are kept; of the embedded store, its folder.
+    pub store: StoreUrl,
     /// What wraps every other key.
     pub master_key: Zeroizing<[u8; 32]>,
     /// What connectors may reach besides public addresses: `CIDR[:port]`, comma-separated.
@@ -39,6 +41,9 @@ pub enum InstallationError {
     /// The store.
     #[error("{0}")]
     Store(#[from] relynt_store::OpenError),
+    /// The store, where it is a database.
+    #[error("{0}")]
+    Database(#[from] relynt_store::PostgresError),
     /// The gateway on the store.
     #[error("the gateway cannot be opened: {0}")]
     Gateway(#[from] relynt_gateway::OpenError),
@@ -54,7 +59,7 @@ pub enum InstallationError {
 pub struct Installation {
     /// The gateway.
     pub gateway: Arc<Gateway>,
-    pub(crate) store: Arc<SqliteStore>,
+    pub(crate) store: OpenStore,
     pub(crate) egress: Egress,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
@@ -89,13 +94,16 @@ impl Installation {
             },
         );
         let credential_key = CredentialKey::derive(&options.master_key)?;
-        let store = SqliteStore::open(OpenOptions {
-            bringers: options.bringers,
-            ..OpenOptions::new(options.folder, options.master_key, Arc::clone(&entropy))
-        })?;
+        let store = OpenStore::open(
+            options.store,
+            options.master_key,
+            Arc::clone(&entropy),
+            options.bringers,
+        )
+        .await?;
         let stages = Arc::new(StageTimes::default());
         let parts = Parts {
-            store: Arc::clone(&store) as Arc<dyn relynt_gateway::ports::Store>,
+            store: store.port(),
             connectors: Arc::new(connectors),
             clock: Arc::clone(&clock),
             timer: Arc::new(SystemTimer),
@@ -105,8 +113,7 @@ impl Installation {
             credential_key,
             settings: Settings::default(),
         };
-        // The lock of the folder proves that this process is alone.
-        let gateway = Arc::new(Gateway::open(parts, true).await?);
+        let gateway = Arc::new(Gateway::open(parts, store.is_alone()).await?);
         Ok(Self {
             gateway,
             store,

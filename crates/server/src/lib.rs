@@ -32,6 +32,7 @@ mod request_id;
 mod routes;
 mod serving;
 mod stage_metrics;
+mod store;
 mod store_metrics;
 mod system;
 mod trace;
@@ -40,7 +41,9 @@ mod wire;
 pub use answers::WireAnswers;
 pub use api::openapi_document;
 pub use background::hide_panic_messages;
-pub use config::{Config, ConfigError, MasterKey, MasterKeyError, MasterKeySource, StoreUrl};
+pub use config::{
+    Config, ConfigError, DatabaseUrl, MasterKey, MasterKeyError, MasterKeySource, StoreUrl,
+};
 pub use installation::{Installation, InstallationError, InstallationOptions};
 pub use limits::{Limits, MANAGEMENT_BODY, POLICIES_BODY, TOOL_CALL_BODY};
 pub use serving::{Ended, ServingOptions, bind};

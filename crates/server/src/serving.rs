@@ -6,7 +6,6 @@ use axum::{body::Body, response::IntoResponse as _};
 use http::{HeaderValue, Request, StatusCode, header};
 use relynt_egress::Egress;
 use relynt_gateway::{Gateway, Places};
-use relynt_store::SqliteStore;
 use tokio::{
     net::{TcpListener, TcpSocket},
     sync::watch,
@@ -22,6 +21,7 @@ use crate::{
     listen,
     metrics::{self, Metrics},
     stage_metrics::StageCollector,
+    store::OpenStore,
     store_metrics::{DecisionsCollector, StoreCollector},
     system::RequestIds,
 };
@@ -75,7 +75,7 @@ impl Installation {
         let limits = Arc::new(options.limits);
         let metrics = Arc::new(Metrics::new());
         metrics.collect(Box::new(StageCollector(Arc::clone(&self.stages))));
-        metrics.collect(Box::new(StoreCollector::new(Arc::clone(&self.store))));
+        metrics.collect(Box::new(StoreCollector::new(self.store.clone())));
         loops(&background, &self.gateway);
         close_idle(&background, self.egress);
 
@@ -139,7 +139,7 @@ impl Installation {
 }
 
 /// Drains the store's queue and ends its threads, off the runtime's own threads.
-async fn close(store: Arc<SqliteStore>) {
+async fn close(store: OpenStore) {
     let (done, closed) = tokio::sync::oneshot::channel();
     let closing = std::thread::Builder::new()
         .name("store-close".to_owned())

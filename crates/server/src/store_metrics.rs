@@ -7,8 +7,9 @@ use prometheus_client::{
     encoding::{DescriptorEncoder, EncodeMetric as _, NoLabelSet},
     metrics::{MetricType, counter::ConstCounter, gauge::ConstGauge},
 };
-use relynt_gateway::{Places, ports::Store as _};
-use relynt_store::SqliteStore;
+use relynt_gateway::Places;
+
+use crate::store::OpenStore;
 
 /// Upper bounds of the sizes of groups. With 7 among them a median of at least 8 can be read off.
 const BOUNDS: [usize; 9] = [1, 2, 4, 7, 16, 32, 64, 128, 256];
@@ -36,10 +37,10 @@ impl Collector for DecisionsCollector {
 }
 
 /// Reads the store's counters when they are asked for.
-pub(crate) struct StoreCollector(Arc<SqliteStore>);
+pub(crate) struct StoreCollector(OpenStore);
 
 impl StoreCollector {
-    pub(crate) fn new(store: Arc<SqliteStore>) -> Self {
+    pub(crate) const fn new(store: OpenStore) -> Self {
         Self(store)
     }
 }
@@ -53,7 +54,7 @@ impl fmt::Debug for StoreCollector {
 #[expect(clippy::cast_precision_loss, reason = "counts far below 2^53")]
 impl Collector for StoreCollector {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let gauges = self.0.gauges();
+        let gauges = self.0.port().gauges();
         let depth = ConstGauge::new(gauges.queue_depth);
         depth.encode(encoder.encode_descriptor(
             "store_queue_depth",

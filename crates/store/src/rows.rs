@@ -2,19 +2,19 @@
 
 use relynt_domain::{
     Agent, AgentId, AgentName, AgentStatus, ApprovalId, ApprovalRecord, ApprovalStatus, BlockedBy,
-    Channel, ConnectorId, Credential, CredentialId, ExecutionDetail, ExecutionId, ExecutionStatus,
+    ConnectorId, Credential, CredentialId, ExecutionDetail, ExecutionId, ExecutionStatus,
     IdempotencyKey, Incarnation, InstanceId, Label, LookupId, Member, OrganizationId, PerformedBy,
-    PolicyVersion, ReceiptId, ResponseState, RiskLevel, Role, Scope, Scopes, Tags, Timestamp,
-    Token, TokenId, UserId, Vote, VoteKind,
+    PolicyVersion, ReceiptId, ResponseState, RiskLevel, Role, Scope, Tags, Timestamp, Token,
+    TokenId, UserId,
 };
 use relynt_gateway::ports::{
     Execution, NewExecution, OpenApproval, OpenExecution, OrganizationRow, PolicyRow, StoredReceipt,
 };
-use relynt_json::{Object, Value};
 use rusqlite::{CachedStatement, Connection, Params, Row};
 
 use crate::draft;
 use crate::sqlite::{Failure, corrupt};
+use crate::texts::{exact_time, read_votes, strings};
 
 type Read<T> = Result<T, Failure>;
 
@@ -296,67 +296,4 @@ pub(crate) fn stored_receipt(row: &Row<'_>) -> Read<StoredReceipt> {
         decision: row.get(8)?,
         risk_level: row.get(9)?,
     })
-}
-
-/// Only whole milliseconds are ever written: anything between reads as no time that a receipt has.
-fn exact_time(micros: i64) -> Timestamp {
-    let whole = Timestamp::from_unix_micros(micros);
-    if whole.unix_micros() == micros {
-        whole
-    } else {
-        Timestamp::from_unix_millis(0)
-    }
-}
-
-pub(crate) fn write_strings<'a>(strings: impl Iterator<Item = &'a str>) -> String {
-    Value::Array(strings.map(Value::from).collect()).to_canonical()
-}
-
-fn strings(text: &str) -> Option<Vec<String>> {
-    let value = relynt_json::parse(text.as_bytes()).ok()?;
-    value
-        .as_array()?
-        .iter()
-        .map(|item| item.as_str().map(str::to_owned))
-        .collect()
-}
-
-pub(crate) fn write_scopes(scopes: Scopes) -> String {
-    write_strings(scopes.iter().map(Scope::as_str))
-}
-
-pub(crate) fn write_votes(votes: &[Vote]) -> String {
-    let votes = votes.iter().map(|vote| {
-        let object: Object = [
-            ("by", Value::from(vote.by.to_string())),
-            ("vote", vote.vote.as_str().into()),
-            ("at", vote.at.to_string().into()),
-            ("channel", vote.channel.as_str().into()),
-            ("revision", vote.revision.into()),
-        ]
-        .into_iter()
-        .collect();
-        Value::Object(object)
-    });
-    Value::Array(votes.collect()).to_canonical()
-}
-
-fn read_votes(text: &str) -> Option<Vec<Vote>> {
-    let value = relynt_json::parse(text.as_bytes()).ok()?;
-    let vote = |item: &Value| {
-        let text = |name: &str| item.get(name)?.as_str();
-        Some(Vote {
-            by: text("by")?.parse().ok()?,
-            vote: VoteKind::from_word(text("vote")?)?,
-            at: Timestamp::parse(text("at")?).ok()?,
-            channel: Channel::from_word(text("channel")?)?,
-            revision: item
-                .get("revision")?
-                .as_number()?
-                .as_u64()?
-                .try_into()
-                .ok()?,
-        })
-    };
-    value.as_array()?.iter().map(vote).collect()
 }

@@ -14,6 +14,7 @@ use crate::keys::Keyring;
 use crate::rows::{execute, first};
 use crate::seal::Key;
 use crate::sql;
+use crate::stats::Stats;
 
 mod administration;
 mod approvals;
@@ -29,7 +30,6 @@ mod open;
 mod outcome;
 mod queue;
 mod readers;
-mod stats;
 mod stored_call;
 mod tx;
 mod walk;
@@ -42,7 +42,6 @@ pub use queue::Bringers;
 pub(crate) use failure::{Failure, corrupt};
 
 use readers::Readers;
-use stats::Stats;
 use writer::WriterHandle;
 
 /// The embedded store. Closed when dropped.

@@ -1,6 +1,6 @@
 //! A whole gateway in a test: real store, fake target, a clock that the test moves.
 
-use std::path::Path;
+use std::any::Any;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,10 +17,11 @@ use relynt_gateway::{
 };
 use relynt_json::Value;
 use relynt_ledger::{Decision, PolicyVerdict, Receipt};
-use relynt_store::{OpenOptions, SqliteStore};
+use relynt_store::{OpenOptions, PostgresOptions, PostgresStore, SqliteStore};
 use tempfile::TempDir;
 use zeroize::Zeroizing;
 
+use crate::postgres::{OWNER, PostgresServer, PostgresVersion};
 use crate::{FakeConnectors, FaultyStore, FixedClock, SeededEntropy};
 
 const MASTER_KEY: [u8; 32] = [5; 32];
@@ -89,19 +90,76 @@ pub struct TestGateway {
     /// The Owner's token.
     pub access_token: String,
     entropy: Arc<SeededEntropy>,
-    inner: Arc<SqliteStore>,
-    folder: TempDir,
+    inner: Inner,
+    // Last: it goes after everything that lives on it.
+    ground: Ground,
 }
 
-fn parts(
-    folder: &Path,
+/// What a store lives on.
+enum Ground {
+    Folder(TempDir),
+    Server(Box<PostgresServer>),
+}
+
+impl Ground {
+    fn folder() -> Self {
+        Self::Folder(TempDir::new().expect("a folder"))
+    }
+
+    /// A server of its own.
+    async fn server() -> Self {
+        let server = PostgresServer::start_with_schema(PostgresVersion::Fifteen).await;
+        Self::Server(Box::new(server))
+    }
+
+    async fn open(&self, entropy: &Arc<SeededEntropy>) -> Inner {
+        let (key, entropy) = (Zeroizing::new(MASTER_KEY), Arc::clone(entropy) as _);
+        match self {
+            Self::Folder(folder) => {
+                let options = OpenOptions::new(folder.path(), key, entropy);
+                Inner::Sqlite(SqliteStore::open(options).expect("the store opens"))
+            }
+            Self::Server(server) => {
+                let url = Zeroizing::new(server.url(OWNER, "relynt"));
+                let options = PostgresOptions::new(url, key, entropy);
+                let opened = PostgresStore::open(options).await;
+                Inner::Postgres(opened.expect("the store opens"))
+            }
+        }
+    }
+}
+
+/// The store itself.
+enum Inner {
+    Sqlite(Arc<SqliteStore>),
+    Postgres(Arc<PostgresStore>),
+}
+
+impl Inner {
+    fn port(&self) -> Arc<dyn Store> {
+        match self {
+            Self::Sqlite(store) => Arc::clone(store) as Arc<dyn Store>,
+            Self::Postgres(store) => Arc::clone(store) as Arc<dyn Store>,
+        }
+    }
+
+    /// Whether nobody else holds it.
+    fn is_alone(&mut self) -> bool {
+        match self {
+            Self::Sqlite(store) => Arc::get_mut(store).is_some(),
+            Self::Postgres(store) => Arc::get_mut(store).is_some(),
+        }
+    }
+}
+
+async fn parts(
+    ground: &Ground,
     clock: &Arc<FixedClock>,
     entropy: &Arc<SeededEntropy>,
     connectors: &FakeConnectors,
-) -> (Arc<SqliteStore>, Arc<FaultyStore>, Parts) {
-    let options = OpenOptions::new(folder, Zeroizing::new(MASTER_KEY), Arc::clone(entropy) as _);
-    let inner = SqliteStore::open(options).expect("the store opens");
-    let store = FaultyStore::new(Arc::clone(&inner) as Arc<dyn Store>);
+) -> (Inner, Arc<FaultyStore>, Parts) {
+    let inner = ground.open(entropy).await;
+    let store = FaultyStore::new(inner.port());
     let parts = Parts {
         store: Arc::clone(&store) as Arc<dyn Store>,
         connectors: Arc::new(connectors.clone()),
@@ -117,13 +175,21 @@ fn parts(
 }
 
 impl TestGateway {
-    /// Starts one. Its policy denies everything.
+    /// Starts one on the embedded store. Its policy denies everything.
     pub async fn start() -> Self {
-        let folder = TempDir::new().expect("a folder");
+        Self::start_on(Ground::folder()).await
+    }
+
+    /// The same on a PostgreSQL server of its own.
+    pub async fn start_on_postgres() -> Self {
+        Self::start_on(Ground::server().await).await
+    }
+
+    async fn start_on(ground: Ground) -> Self {
         let clock = Arc::new(FixedClock::default());
         let entropy = Arc::new(SeededEntropy::default());
         let connectors = FakeConnectors::default();
-        let (inner, store, parts) = parts(folder.path(), &clock, &entropy, &connectors);
+        let (inner, store, parts) = parts(&ground, &clock, &entropy, &connectors).await;
         let gateway = Arc::new(Gateway::open(parts, true).await.expect("the gateway opens"));
         let created = gateway
             .create_organization("Test", "owner@example.com")
@@ -158,21 +224,30 @@ impl TestGateway {
             clock,
             entropy,
             inner,
-            folder,
+            ground,
         }
     }
 
-    /// A gateway without any organization.
-    pub async fn empty() -> Gateway {
-        let folder = TempDir::new().expect("a folder");
+    /// A gateway without any organization, and what it lives on.
+    pub async fn empty() -> (Gateway, impl Any) {
+        Self::empty_on(Ground::folder()).await
+    }
+
+    /// The same on a PostgreSQL server of its own.
+    pub async fn empty_on_postgres() -> (Gateway, impl Any) {
+        Self::empty_on(Ground::server().await).await
+    }
+
+    async fn empty_on(ground: Ground) -> (Gateway, Ground) {
         let clock = Arc::new(FixedClock::default());
         let entropy = Arc::new(SeededEntropy::default());
         let connectors = FakeConnectors::default();
-        let (_, _, parts) = parts(folder.path(), &clock, &entropy, &connectors);
-        Gateway::open(parts, true).await.expect("the gateway opens")
+        let (_, _, parts) = parts(&ground, &clock, &entropy, &connectors).await;
+        let gateway = Gateway::open(parts, true).await.expect("the gateway opens");
+        (gateway, ground)
     }
 
-    /// Ends this gateway without a word, as a crash does, and starts another on its folder.
+    /// Ends this gateway without a word, as a crash does, and starts another on what it had.
     pub async fn restart(self) -> Self {
         let Self {
             gateway,
@@ -181,17 +256,17 @@ impl TestGateway {
             connectors,
             clock,
             entropy,
-            folder,
+            ground,
             ..
         } = self;
         drop((gateway, store));
         let mut inner = inner;
         // Tasks that were cut off still hold the store for a moment.
-        while Arc::get_mut(&mut inner).is_none() {
+        while !inner.is_alone() {
             tokio::task::yield_now().await;
         }
         drop(inner);
-        let (inner, store, parts) = parts(folder.path(), &clock, &entropy, &connectors);
+        let (inner, store, parts) = parts(&ground, &clock, &entropy, &connectors).await;
         let gateway = Arc::new(
             Gateway::open(parts, true)
                 .await
@@ -204,7 +279,7 @@ impl TestGateway {
             connectors,
             clock,
             entropy,
-            folder,
+            ground,
             organization: self.organization,
             agent: self.agent,
             agent_secret: self.agent_secret,

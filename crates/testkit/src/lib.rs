@@ -17,6 +17,7 @@ pub mod contract;
 mod entropy;
 mod faults;
 mod gateway;
+pub mod postgres;
 pub mod sample;
 
 pub use clock::FixedClock;

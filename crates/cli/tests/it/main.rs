@@ -18,6 +18,7 @@ mod errors;
 mod help;
 mod inbox;
 mod policy;
+mod postgres;
 mod receipts;
 mod run;
 mod serve;

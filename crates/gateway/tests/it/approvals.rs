@@ -8,6 +8,7 @@ use relynt_gateway::{DecideApproval, Principal, ResolveError};
 use relynt_ledger::{Event, ExecutionStatus, PerformedBy, Receipt};
 use relynt_testkit::{Behaviour, Failure, TestGateway};
 
+use super::start;
 use crate::RULES;
 
 const fn vote(approval: ApprovalId, vote: VoteKind) -> DecideApproval {
@@ -20,7 +21,7 @@ const fn vote(approval: ApprovalId, vote: VoteKind) -> DecideApproval {
 }
 
 async fn asked(connector: bool) -> (TestGateway, ApprovalId) {
-    let test = TestGateway::start().await;
+    let test = start().await;
     test.activate(RULES).await;
     if connector {
         test.connect("ask").await;

@@ -6,11 +6,12 @@ use relynt_domain::{Decision, Role, Scope, Scopes};
 use relynt_gateway::{AdminError, AuthError, Rotation, SubmitError, TokenDraft};
 use relynt_testkit::TestGateway;
 
+use super::start;
 use crate::RULES;
 
 #[tokio::test]
 async fn a_caller_from_before_a_change_is_decided_under_the_rules_after_it() {
-    let test = TestGateway::start().await;
+    let test = start().await;
     test.activate(RULES).await;
     let before = test.caller();
     test.activate(r#"[{"action":"*","resource_pattern":"*","decision":"deny"}]"#)
@@ -23,7 +24,7 @@ async fn a_caller_from_before_a_change_is_decided_under_the_rules_after_it() {
 
 #[tokio::test]
 async fn a_call_that_is_under_way_when_its_credential_is_revoked_is_refused() {
-    let test = TestGateway::start().await;
+    let test = start().await;
     test.activate(RULES).await;
     let before = test.caller();
     test.gateway
@@ -41,7 +42,7 @@ async fn a_call_that_is_under_way_when_its_credential_is_revoked_is_refused() {
 
 #[tokio::test]
 async fn a_call_that_is_under_way_when_its_agent_is_disabled_is_refused() {
-    let test = TestGateway::start().await;
+    let test = start().await;
     test.activate(RULES).await;
     let before = test.caller();
     test.gateway
@@ -58,7 +59,7 @@ async fn a_call_that_is_under_way_when_its_agent_is_disabled_is_refused() {
 
 #[tokio::test]
 async fn rotation_keeps_at_most_two_valid_and_the_old_one_no_longer_than_said() {
-    let test = TestGateway::start().await;
+    let test = start().await;
     let rotate = async |overlap: Option<u64>| {
         let rotation = Rotation {
             overlap: overlap.map(Duration::from_secs),
@@ -88,7 +89,7 @@ async fn rotation_keeps_at_most_two_valid_and_the_old_one_no_longer_than_said() 
 
 #[tokio::test]
 async fn an_expired_credential_opens_nothing() {
-    let test = TestGateway::start().await;
+    let test = start().await;
     let rotation = Rotation {
         expires_at: Some(test.now().after(Duration::from_secs(10))),
         ..Rotation::default()
@@ -113,7 +114,7 @@ async fn an_expired_credential_opens_nothing() {
 
 #[tokio::test]
 async fn an_agent_id_in_front_must_be_the_credentials_own() {
-    let test = TestGateway::start().await;
+    let test = start().await;
     let own = format!("{}:{}", test.agent, test.agent_secret);
     assert!(test.gateway.authenticate_agent(&own).is_ok());
     let other = format!("{}:{}", test.organization, test.agent_secret);
@@ -128,7 +129,7 @@ async fn an_agent_id_in_front_must_be_the_credentials_own() {
 
 #[tokio::test]
 async fn a_token_gives_no_more_than_it_was_given() {
-    let test = TestGateway::start().await;
+    let test = start().await;
     let draft = |role, scopes: Option<Scopes>| TokenDraft {
         name: "script".to_owned(),
         role,
@@ -169,7 +170,7 @@ async fn a_token_gives_no_more_than_it_was_given() {
 
 #[tokio::test]
 async fn names_are_taken_once_even_by_two_at_a_time() {
-    let test = std::sync::Arc::new(TestGateway::start().await);
+    let test = std::sync::Arc::new(start().await);
     let makers: Vec<_> = (0..8)
         .map(|_| {
             let test = std::sync::Arc::clone(&test);

@@ -5,10 +5,11 @@ use relynt_gateway::SubmitError;
 use relynt_ledger::{ExecutionDetail, ExecutionStatus, PerformedBy};
 use relynt_testkit::{Behaviour, Failure, TestGateway};
 
+use super::start;
 use crate::RULES;
 
 async fn executing() -> TestGateway {
-    let test = TestGateway::start().await;
+    let test = start().await;
     test.activate(RULES).await;
     test.connect("act").await;
     test
@@ -182,7 +183,7 @@ async fn without_a_free_slot_nothing_is_recorded() {
 
 #[tokio::test]
 async fn a_denied_action_reaches_no_target() {
-    let test = TestGateway::start().await;
+    let test = start().await;
     test.activate(RULES).await;
     test.connect("steal").await;
     let call = test.call("k", "steal", "{}").await.unwrap();

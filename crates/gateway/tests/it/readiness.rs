@@ -3,17 +3,18 @@
 use relynt_gateway::{AuthError, NotReady, SubmitError};
 use relynt_testkit::{Failure, TestGateway};
 
+use super::{empty, start};
 use crate::RULES;
 
 #[tokio::test]
 async fn a_gateway_with_an_organization_and_a_store_is_ready() {
-    let test = TestGateway::start().await;
+    let test = start().await;
     test.gateway.check_ready().await.unwrap();
 }
 
 #[tokio::test]
 async fn a_store_that_takes_no_commit_is_not_ready() {
-    let test = TestGateway::start().await;
+    let test = start().await;
     test.store.fail("check_writable", Failure::Before);
     let why = test.gateway.check_ready().await.unwrap_err();
     assert!(matches!(why, NotReady::Store(_)), "{why}");
@@ -22,7 +23,7 @@ async fn a_store_that_takes_no_commit_is_not_ready() {
 
 #[tokio::test]
 async fn a_gateway_without_an_organization_names_the_command() {
-    let test = TestGateway::empty().await;
+    let (test, _ground) = empty().await;
     let why = test.check_ready().await.unwrap_err();
     assert!(matches!(why, NotReady::NoOrganization), "{why}");
     assert!(why.to_string().contains("relynt organizations create"));
@@ -30,7 +31,7 @@ async fn a_gateway_without_an_organization_names_the_command() {
 
 #[tokio::test]
 async fn an_organization_whose_rules_cannot_be_read_lets_nobody_in_until_they_can() {
-    let test = TestGateway::start().await;
+    let test = start().await;
     test.activate(RULES).await;
     let before = test.caller();
     test.store.fail("load_changes", Failure::Before);

@@ -3,11 +3,11 @@
 use http::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{Server, update};
+use crate::harness::update;
 
 #[tokio::test]
 async fn an_agent_is_registered_changed_and_listed() {
-    let server = Server::start().await;
+    let server = super::start().await;
     let owner = &server.one.owner;
     let body = json!({"name": "mail", "description": "sends mail", "tags": ["b", "a", "a"]});
     let agent = server
@@ -57,7 +57,7 @@ async fn an_agent_is_registered_changed_and_listed() {
 
 #[tokio::test]
 async fn what_is_wrong_with_an_agent_is_named() {
-    let server = Server::start().await;
+    let server = super::start().await;
     for (body, pointer) in [
         (json!({}), "/name"),
         (json!({"name": ""}), "/name"),
@@ -86,7 +86,7 @@ async fn what_is_wrong_with_an_agent_is_named() {
 
 #[tokio::test]
 async fn rotation_gives_four_lines_and_revokes_what_was() {
-    let server = Server::start().await;
+    let server = super::start().await;
     let (owner, agent) = (&server.one.owner, &server.one.agent);
     let path = format!("/v1/agents/{agent}/rotate");
     // No body at all is fine.
@@ -137,7 +137,7 @@ async fn rotation_gives_four_lines_and_revokes_what_was() {
 
 #[tokio::test]
 async fn credentials_are_listed_without_secrets_and_revoked_one_by_one() {
-    let server = Server::start().await;
+    let server = super::start().await;
     let (owner, agent) = (&server.one.owner, &server.one.agent);
     let second = server
         .rotate(owner, agent, json!({"overlap_seconds": 60}))
@@ -178,7 +178,7 @@ async fn credentials_are_listed_without_secrets_and_revoked_one_by_one() {
 
 #[tokio::test]
 async fn a_disabled_agent_is_403_and_its_approvals_are_cancelled() {
-    let server = Server::start().await;
+    let server = super::start().await;
     let (owner, agent, secret) = (&server.one.owner, &server.one.agent, &server.one.secret);
     let asked = server
         .ask(secret, "k", &update(&json!({"stage": "closed_won"})))

@@ -26,7 +26,7 @@ async fn decide(server: &Server, id: &str, bearer: &str, body: Value) -> Seen {
 
 #[tokio::test]
 async fn a_waiting_agent_sees_the_decision_at_once() {
-    let server = Server::start().await;
+    let server = super::start().await;
     let id = pending(&server, "k").await;
     let path = format!("/v1/approvals/{id}?wait_ms=20000");
     let waiting = server.get(&path, &server.one.secret);
@@ -64,7 +64,7 @@ async fn a_waiting_agent_sees_the_decision_at_once() {
 
 #[tokio::test]
 async fn waiting_ends_with_its_time() {
-    let server = Server::start().await;
+    let server = super::start().await;
     let id = pending(&server, "k").await;
     let seen = server
         .get(
@@ -87,7 +87,7 @@ async fn waiting_ends_with_its_time() {
 
 #[tokio::test]
 async fn the_first_decision_wins_and_others_are_told() {
-    let server = Server::start().await;
+    let server = super::start().await;
     let id = pending(&server, "k").await;
     let owner = &server.one.owner;
     decide(
@@ -128,7 +128,7 @@ async fn the_first_decision_wins_and_others_are_told() {
 
 #[tokio::test]
 async fn who_may_decide_is_role_and_scope() {
-    let server = Server::start().await;
+    let server = super::start().await;
     let id = pending(&server, "k").await;
     for (role, scopes) in [
         ("viewer", &["read", "manage", "approvals:decide"][..]),
@@ -164,7 +164,7 @@ async fn who_may_decide_is_role_and_scope() {
 
 #[tokio::test]
 async fn people_list_and_agents_do_not() {
-    let server = Server::start().await;
+    let server = super::start().await;
     let mut ids = Vec::new();
     for key in ["a", "b", "c"] {
         ids.push(pending(&server, key).await);
@@ -219,7 +219,7 @@ async fn people_list_and_agents_do_not() {
 
 #[tokio::test]
 async fn anothers_approval_is_one_that_does_not_exist() {
-    let server = Server::start().await;
+    let server = super::start().await;
     let id = pending(&server, "k").await;
     let sibling = server.new_agent(&server.one.owner, "sibling").await;
     let sibling = server.rotate(&server.one.owner, &sibling, json!({})).await;

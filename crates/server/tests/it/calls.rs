@@ -3,11 +3,11 @@
 use http::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{Server, tool_call, update};
+use crate::harness::{tool_call, update};
 
 #[tokio::test]
 async fn the_published_example_holds() {
-    let server = Server::start().await;
+    let server = super::start().await;
     let secret = &server.one.secret;
     for (key, body, decision, risk, rule) in [
         (
@@ -78,7 +78,7 @@ async fn the_published_example_holds() {
 
 #[tokio::test]
 async fn a_key_answers_as_it_did_and_refuses_other_parameters() {
-    let server = Server::start().await;
+    let server = super::start().await;
     let secret = &server.one.secret;
     let first = server
         .ask(secret, "\"k\"", &update(&json!({"a": 1.50})))
@@ -101,7 +101,7 @@ async fn a_key_answers_as_it_did_and_refuses_other_parameters() {
 
 #[tokio::test]
 async fn what_is_checked_first_answers_first() {
-    let server = Server::start().await;
+    let server = super::start().await;
     let secret = &server.one.secret;
     let nothing = tool_call("", "k", String::new());
     let (parts, _) = nothing.into_parts();
@@ -157,7 +157,7 @@ async fn what_is_checked_first_answers_first() {
 
 #[tokio::test]
 async fn hostile_bodies_are_refused_with_their_place() {
-    let server = Server::start().await;
+    let server = super::start().await;
     let secret = &server.one.secret;
     let deep = format!(
         r#"{{"action":"a","resource":"r","instance_id":"i","payload":{}1{}}}"#,
@@ -235,7 +235,7 @@ async fn hostile_bodies_are_refused_with_their_place() {
 
 #[tokio::test]
 async fn the_longer_form_of_a_credential_names_its_agent() {
-    let server = Server::start().await;
+    let server = super::start().await;
     let (agent, secret) = (&server.one.agent, &server.one.secret);
     server
         .ask(&format!("{agent}:{secret}"), "k", &update(&json!({})))
@@ -255,7 +255,7 @@ async fn the_longer_form_of_a_credential_names_its_agent() {
 
 #[tokio::test]
 async fn two_hundred_calls_with_one_key_are_one_call() {
-    let server = Server::start().await;
+    let server = super::start().await;
     let body = update(&json!({"stage": "closed_won"}));
     let calls = (0..200).map(|_| server.ask(&server.one.secret, "same", &body));
     let seen = futures_util::future::join_all(calls).await;
@@ -268,7 +268,7 @@ async fn two_hundred_calls_with_one_key_are_one_call() {
 
 #[tokio::test]
 async fn the_simulator_says_the_same_and_leaves_nothing() {
-    let server = Server::start().await;
+    let server = super::start().await;
     let ask = async |bearer: &str, body: Value| {
         server
             .call(Method::POST, "/v1/policy-simulator", bearer, Some(body))

@@ -127,8 +127,8 @@ fn what_is_wrong_stops_the_start_with_one_line() {
         ),
         (
             FILE.to_owned(),
-            vec![("RELYNT_STORE_URL", "postgres://user:secret@host/db")],
-            "the variable `RELYNT_STORE_URL` must be `sqlite:FOLDER`, such as `sqlite:/var/lib/relynt`",
+            vec![("RELYNT_STORE_URL", "mysql://user:secret@host/db")],
+            "the variable `RELYNT_STORE_URL` must be `sqlite:FOLDER`, such as `sqlite:/var/lib/relynt`, or `postgresql://LOGIN:PASSWORD@HOST/DATABASE`",
         ),
         (
             FILE.to_owned(),
@@ -227,4 +227,20 @@ fn a_master_key_is_32_random_bytes_that_nobody_else_may_read() {
         key
     );
     assert!(given("secret").is_err());
+}
+
+#[test]
+fn a_database_is_named_by_its_address_which_is_shown_to_nobody() {
+    for url in [
+        "postgresql://a:secret@host/db",
+        "postgres://a:secret@host/db",
+    ] {
+        let variables = vec![("RELYNT_STORE_URL".to_owned(), url.to_owned())];
+        let config = Config::read(Some(FILE), variables, &[]).unwrap();
+        let StoreUrl::Postgres(address) = &config.store else {
+            panic!("{config:?}")
+        };
+        assert_eq!(address.expose().as_str(), url);
+        assert!(!format!("{config:?}").contains("secret"), "{config:?}");
+    }
 }

@@ -56,7 +56,7 @@ async fn ask(server: &Server, key: &str) -> Seen {
 
 #[tokio::test]
 async fn header_values_are_never_shown_and_the_mask_keeps_them() {
-    let server = Server::start().await;
+    let server = super::start().await;
     let connector = connect(&server, "http://127.0.0.1:9/x").await;
     assert_eq!(connector["headers"], json!({"authorization": "********"}));
     assert_eq!(
@@ -107,7 +107,7 @@ async fn header_values_are_never_shown_and_the_mask_keeps_them() {
 
 #[tokio::test]
 async fn what_is_wrong_with_a_connector_is_named_without_its_secrets() {
-    let server = Server::start().await;
+    let server = super::start().await;
     let good = json!({"name": "crm", "action": "*", "resource_pattern": "*",
                       "base_url": "http://127.0.0.1:9/x"});
     for (field, value) in [
@@ -136,7 +136,7 @@ async fn what_is_wrong_with_a_connector_is_named_without_its_secrets() {
 
 #[tokio::test]
 async fn an_allowed_action_is_carried_out_and_its_response_replayed() {
-    let server = Server::start().await;
+    let server = super::start().await;
     let base = target(
         StatusCode::OK,
         r#"{"deal":{"amount":5},"echo":"Bearer target-secret-0123456789"}"#,
@@ -171,7 +171,7 @@ async fn an_allowed_action_is_carried_out_and_its_response_replayed() {
 
 #[tokio::test]
 async fn an_execution_that_did_not_succeed_is_502_and_remembered() {
-    let server = Server::start().await;
+    let server = super::start().await;
     for (status, outcome) in [
         (StatusCode::UNPROCESSABLE_ENTITY, "failed"),
         (StatusCode::INTERNAL_SERVER_ERROR, "unknown"),
@@ -207,7 +207,7 @@ async fn an_execution_that_did_not_succeed_is_502_and_remembered() {
 
 #[tokio::test]
 async fn an_approved_action_is_carried_out_while_its_agent_waits() {
-    let server = Server::start().await;
+    let server = super::start().await;
     connect(&server, &target(StatusCode::OK, r#"{"won":true}"#).await).await;
     let body = update(&json!({"stage": "closed_won"}));
     let asked = server.ask(&server.one.secret, "k", &body).await.ok(200);

@@ -1,15 +1,17 @@
 //! A gateway with two organizations, and a client that keeps what it sees
 
-use std::{net::SocketAddr, time::Duration};
+use std::{any::Any, net::SocketAddr, time::Duration};
 
 use http::{HeaderMap, Method, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use hyper_util::{
     client::legacy::Client, client::legacy::connect::HttpConnector, rt::TokioExecutor,
 };
-use relynt_server::{Ended, Installation, InstallationOptions, Limits, ServingOptions, bind};
+use relynt_server::{
+    DatabaseUrl, Ended, Installation, InstallationOptions, Limits, ServingOptions, StoreUrl, bind,
+};
+use relynt_testkit::postgres::{OWNER, PostgresServer, PostgresVersion};
 use serde_json::{Value, json};
-use tempfile::TempDir;
 use tokio::{sync::oneshot, task::JoinHandle};
 use zeroize::Zeroizing;
 
@@ -88,7 +90,7 @@ pub(crate) struct Server {
     client: Client<HttpConnector, Full<bytes::Bytes>>,
     stop: Option<oneshot::Sender<()>>,
     pub(crate) served: JoinHandle<Ended>,
-    _folder: TempDir,
+    _ground: Box<dyn Any + Send>,
 }
 
 /// The published example of a policy.
@@ -106,20 +108,36 @@ pub(crate) fn published_policy() -> Value {
 impl Server {
     /// Starts one, with the published policy active in both organizations.
     pub(crate) async fn start() -> Self {
-        Self::start_with(Limits {
-            drain: Duration::from_secs(5),
-            ..Limits::default()
-        })
-        .await
+        Self::start_with(Self::limits()).await
+    }
+
+    /// The same on a PostgreSQL server of its own.
+    pub(crate) async fn start_on_postgres() -> Self {
+        let server = PostgresServer::start_with_schema(PostgresVersion::Fifteen).await;
+        let url = Zeroizing::new(server.url(OWNER, "relynt"));
+        let store = StoreUrl::Postgres(DatabaseUrl::new(url));
+        Self::start_on(store, Box::new(server), Self::limits()).await
     }
 
     pub(crate) async fn start_with(limits: Limits) -> Self {
         let folder = tempfile::tempdir().unwrap();
+        let store = StoreUrl::Sqlite(folder.path().join("data"));
+        Self::start_on(store, Box::new(folder), limits).await
+    }
+
+    fn limits() -> Limits {
+        Limits {
+            drain: Duration::from_secs(5),
+            ..Limits::default()
+        }
+    }
+
+    async fn start_on(store: StoreUrl, ground: Box<dyn Any + Send>, limits: Limits) -> Self {
         let (api, address) = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
         let (metrics_listener, metrics) = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
         let installation = Installation::open(InstallationOptions {
             bringers: relynt_store::Bringers::new(0),
-            folder: folder.path().join("data"),
+            store,
             master_key: Zeroizing::new(std::array::from_fn(|at| u8::try_from(at).unwrap())),
             connector_allow: "127.0.0.0/8".to_owned(),
             plain_http: true,
@@ -158,7 +176,7 @@ impl Server {
             client: Client::builder(TokioExecutor::new()).build_http(),
             stop: Some(stop),
             served,
-            _folder: folder,
+            _ground: ground,
         };
         let [one, two] = created
             .try_into()

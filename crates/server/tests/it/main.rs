@@ -5,8 +5,12 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
-    clippy::similar_names
+    clippy::similar_names,
+    // Every test of the API runs on each store.
+    clippy::duplicate_mod
 )]
+
+use harness::Server;
 
 mod admission;
 mod agents;
@@ -18,7 +22,13 @@ mod harness;
 mod open;
 mod openapi;
 mod policies;
+mod postgresql;
 mod receipts;
 mod refusals;
 mod stop;
 mod tokens;
+
+/// What the tests here run on: the embedded store.
+async fn start() -> Server {
+    Server::start().await
+}

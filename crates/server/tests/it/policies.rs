@@ -3,11 +3,11 @@
 use http::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{Server, published_policy, update};
+use crate::harness::{published_policy, update};
 
 #[tokio::test]
 async fn a_version_is_saved_activated_and_rolled_back() {
-    let server = Server::start().await;
+    let server = super::start().await;
     let (owner, secret) = (&server.one.owner, &server.one.secret);
     let rules = json!([{"action": "*", "resource_pattern": "*", "decision": "allow"}]);
     let body = json!({"rules": rules, "note": "let all"});
@@ -78,7 +78,7 @@ async fn a_version_is_saved_activated_and_rolled_back() {
 
 #[tokio::test]
 async fn a_policy_is_refused_whole_with_every_fault() {
-    let server = Server::start().await;
+    let server = super::start().await;
     let rules = json!([
         {"action": "a", "resource_pattern": "*", "decision": "allow",
          "conditions": {"deny_feild": ["x"]}},
@@ -120,7 +120,7 @@ async fn a_policy_is_refused_whole_with_every_fault() {
 
 #[tokio::test]
 async fn a_duplicate_key_in_a_policy_is_refused_at_its_place() {
-    let server = Server::start().await;
+    let server = super::start().await;
     let text =
         r#"{"rules":[{"action":"a","resource_pattern":"*","decision":"allow","decision":"deny"}]}"#;
     let request = http::Request::post("/v1/policies")
@@ -134,7 +134,7 @@ async fn a_duplicate_key_in_a_policy_is_refused_at_its_place() {
 
 #[tokio::test]
 async fn a_policy_may_be_long_but_not_without_end() {
-    let server = Server::start().await;
+    let server = super::start().await;
     let rule = |n: usize| json!({"id": format!("r{n}"), "action": format!("a{n}"), "resource_pattern": "*", "decision": "deny"});
     let rules: Vec<_> = (0..10_000).map(rule).collect();
     let body = json!({"rules": rules});

@@ -2,11 +2,11 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Server, update};
+use crate::harness::update;
 
 #[tokio::test]
 async fn receipts_are_listed_filtered_and_paged() {
-    let server = Server::start().await;
+    let server = super::start().await;
     let secret = &server.one.secret;
     for (key, stage) in [("a", "proposal"), ("b", "closed_won"), ("c", "proposal")] {
         server
@@ -109,7 +109,7 @@ async fn receipts_are_listed_filtered_and_paged() {
 
 #[tokio::test]
 async fn a_receipt_is_served_as_signed_and_verifies() {
-    let server = Server::start().await;
+    let server = super::start().await;
     let answer = server
         .ask(&server.one.secret, "k", &update(&json!({"amount": 1})))
         .await

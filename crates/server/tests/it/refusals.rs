@@ -3,11 +3,9 @@
 use http::{Method, Request};
 use serde_json::Value;
 
-use crate::harness::Server;
-
 #[tokio::test]
 async fn refusals_look_like_this() {
-    let server = Server::start().await;
+    let server = super::start().await;
     let send = async |method: Method, path: &str, bearer: &str, body: &str| -> Value {
         let request = Request::builder()
             .method(method)

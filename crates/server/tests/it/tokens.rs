@@ -3,11 +3,9 @@
 use http::Method;
 use serde_json::{Value, json};
 
-use crate::harness::Server;
-
 #[tokio::test]
 async fn a_token_is_shown_once_and_revoked() {
-    let server = Server::start().await;
+    let server = super::start().await;
     let owner = &server.one.owner;
     let body = json!({"name": "ci", "role": "viewer"});
     let shown = server
@@ -41,7 +39,7 @@ async fn a_token_is_shown_once_and_revoked() {
 
 #[tokio::test]
 async fn nobody_makes_a_token_above_their_own() {
-    let server = Server::start().await;
+    let server = super::start().await;
     let token = server.token("admin", &["read", "manage"]).await;
     for body in [
         json!({"name": "x", "role": "owner"}),
@@ -78,7 +76,7 @@ async fn nobody_makes_a_token_above_their_own() {
 
 #[tokio::test]
 async fn what_each_role_and_scope_may() {
-    let server = Server::start().await;
+    let server = super::start().await;
     let all = &["read", "manage", "approvals:decide", "log:read"][..];
     let agent = format!("/v1/agents/{}", server.one.agent);
     // Whether viewer, approver, admin may.

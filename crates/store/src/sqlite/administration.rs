@@ -1,29 +1,24 @@
 //! Organizations and what is configured in them.
 
-use std::collections::BTreeMap;
-
 use async_trait::async_trait;
 use relynt_domain::{
-    ChangeNumber, ConnectorDefinition, ConnectorId, ConnectorRecord, HeaderValues, Member,
-    OrganizationId, PolicyVersion, Timestamp, Token, UserId,
+    ChangeNumber, ConnectorId, ConnectorRecord, Member, OrganizationId, PolicyVersion, Token,
+    UserId,
 };
 use relynt_gateway::ports::{
     AdminEntry, Administration, Change, ChangeError, Changes, NewOrganization, OrganizationRow,
     PolicyRow, Seen, StoreError, Touched,
 };
-use relynt_json::{Value, write_canonical_str};
 use rusqlite::{Connection, Row, params};
-use secrecy::{ExposeSecret as _, SecretString};
-use zeroize::Zeroizing;
 
 use super::SqliteStore;
 use super::changes::{Changed, Pending, insert_policy, insert_token};
 use super::failure::{Failure, corrupt};
 use super::tx::Tx;
 use super::write;
+use crate::connector::{StoredConnector, headers_text};
 use crate::keys::connector_headers;
 use crate::rows::{self, all, execute, first};
-use crate::seal::Key;
 use crate::sql;
 
 /// Rows that one command touches: a long list must not hold decisions up.
@@ -276,7 +271,7 @@ fn touch(tx: &Tx<'_>, touched: &Touched) -> Result<(), Failure> {
 /// What changed, with connectors' headers still sealed.
 struct RawChanges {
     changes: Changes,
-    connectors: Vec<RawConnector>,
+    connectors: Vec<StoredConnector>,
 }
 
 impl RawChanges {
@@ -320,7 +315,7 @@ impl RawChanges {
         let policy = params![organization.as_bytes(), active, since.0];
         changes.active.1 = first(tx, sql::CHANGED_POLICY, policy, rows::policy)?;
         let mut connectors = Vec::new();
-        for raw in all(tx, sql::CHANGED_CONNECTORS, newer, RawConnector::read)? {
+        for raw in all(tx, sql::CHANGED_CONNECTORS, newer, read_connector)? {
             match raw {
                 Ok(raw) => connectors.push(raw),
                 Err(deleted) => changes.deleted_connectors.push(deleted),
@@ -333,97 +328,19 @@ impl RawChanges {
     }
 }
 
-struct RawConnector {
-    id: ConnectorId,
-    version: u32,
-    name: String,
-    definition: String,
-    headers: Vec<u8>,
-    created_at: Timestamp,
-}
-
-impl RawConnector {
-    /// The connector, or its id if it was deleted.
-    fn read(row: &Row<'_>) -> Result<Result<Self, ConnectorId>, Failure> {
-        let id = rows::id(row, 0, ConnectorId::from_bytes)?;
-        if rows::maybe_time(row, 6)?.is_some() {
-            return Ok(Err(id));
-        }
-        let headers: Option<Vec<u8>> = row.get(4)?;
-        Ok(Ok(Self {
-            id,
-            version: row.get(1)?,
-            name: row.get(2)?,
-            definition: row.get(3)?,
-            headers: headers.ok_or_else(|| corrupt("a connector has lost its headers"))?,
-            created_at: rows::time(row, 5)?,
-        }))
+/// The connector, or its id if it was deleted.
+fn read_connector(row: &Row<'_>) -> Result<Result<StoredConnector, ConnectorId>, Failure> {
+    let id = rows::id(row, 0, ConnectorId::from_bytes)?;
+    if rows::maybe_time(row, 6)?.is_some() {
+        return Ok(Err(id));
     }
-
-    fn open(self, organization: OrganizationId, key: &Key) -> Result<ConnectorRecord, StoreError> {
-        let wrong = || StoreError::Corrupt(format!("connector `{}` cannot be read", self.id));
-        let plain = key.unseal(&connector_headers(organization, &self.id), &self.headers)?;
-        let definition = relynt_json::parse(self.definition.as_bytes()).map_err(|_| wrong())?;
-        let text = |name: &str| {
-            definition
-                .get(name)
-                .and_then(Value::as_str)
-                .map(str::to_owned)
-                .ok_or_else(wrong)
-        };
-        let number = |name: &str| {
-            definition
-                .get(name)
-                .and_then(Value::as_number)
-                .and_then(relynt_json::Number::as_u64)
-                .and_then(|number| u32::try_from(number).ok())
-                .ok_or_else(wrong)
-        };
-        Ok(ConnectorRecord {
-            id: self.id,
-            version: self.version,
-            created_at: self.created_at,
-            definition: ConnectorDefinition {
-                position: number("position")?,
-                action: text("action")?,
-                resource_pattern: text("resource_pattern")?,
-                base_url: text("base_url")?,
-                headers: read_headers(&plain).ok_or_else(wrong)?,
-                timeout_ms: number("timeout_ms")?,
-                routes: definition.get("routes").cloned().ok_or_else(wrong)?,
-                name: self.name,
-            },
-        })
-    }
-}
-
-fn headers_text(headers: &HeaderValues) -> Zeroizing<Vec<u8>> {
-    // Room for all of it at once: a growing vector leaves copies behind.
-    let room = headers
-        .0
-        .iter()
-        .map(|(name, value)| 6 * (name.len() + value.expose_secret().len()) + 6);
-    let mut text = Zeroizing::new(Vec::with_capacity(2 + room.sum::<usize>()));
-    text.push(b'{');
-    for (position, (name, value)) in headers.0.iter().enumerate() {
-        if position > 0 {
-            text.push(b',');
-        }
-        write_canonical_str(name, &mut text);
-        text.push(b':');
-        write_canonical_str(value.expose_secret(), &mut text);
-    }
-    text.push(b'}');
-    text
-}
-
-fn read_headers(text: &[u8]) -> Option<HeaderValues> {
-    let Value::Object(object) = relynt_json::parse(text).ok()? else {
-        return None;
-    };
-    let values: Option<BTreeMap<_, _>> = object
-        .iter()
-        .map(|(name, value)| Some((name.to_owned(), SecretString::from(value.as_str()?))))
-        .collect();
-    values.map(HeaderValues)
+    let headers: Option<Vec<u8>> = row.get(4)?;
+    Ok(Ok(StoredConnector {
+        id,
+        version: row.get(1)?,
+        name: row.get(2)?,
+        definition: row.get(3)?,
+        headers: headers.ok_or_else(|| corrupt("a connector has lost its headers"))?,
+        created_at: rows::time(row, 5)?,
+    }))
 }

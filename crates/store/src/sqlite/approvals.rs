@@ -12,15 +12,16 @@ use relynt_ledger::Sha256;
 use rusqlite::{Connection, params};
 
 use super::SqliteStore;
-use super::calls::split_request;
 use super::failure::{Failure, refused};
 use super::ledger::start_of;
 use super::stored_call::SealedRow;
 use super::tx::Tx;
 use super::write::{self, CarriesOut};
 use crate::keys::about;
+use crate::resolution::{check, in_time};
 use crate::rows::{self, all, first};
 use crate::sql;
+use crate::texts::split_request;
 
 #[async_trait]
 impl Approvals for SqliteStore {
@@ -197,17 +198,6 @@ fn find(
     first(connection, sql::FIND_APPROVAL, params, rows::approval)
 }
 
-/// What cannot be meant.
-fn check(resolution: &Resolution) -> Result<(), Failure> {
-    let executes = matches!(resolution.then, Then::Execute(_));
-    match resolution.to {
-        ApprovalStatus::Pending => Err(refused("`pending` is not an end")),
-        ApprovalStatus::Approved => Ok(()),
-        _ if executes => Err(refused("only an approved request is carried out")),
-        _ => Ok(()),
-    }
-}
-
 /// What is worked out ahead of the transaction.
 enum Follows {
     Close { leaf: Sha256 },
@@ -253,14 +243,4 @@ fn resolve(tx: &Tx<'_>, resolution: &Resolution, follows: &Follows) -> Result<Re
     }
     write::end_of_approval(tx, organization, &record)?;
     Ok(Resolved::Done(Box::new(record)))
-}
-
-/// A vote comes before the expiry, an expiry does not; what cancels asks for no time.
-fn in_time(record: &ApprovalRecord, resolution: &Resolution) -> bool {
-    match resolution.to {
-        ApprovalStatus::Expired => resolution.at >= record.expires_at,
-        ApprovalStatus::Approved | ApprovalStatus::Denied => resolution.at < record.expires_at,
-        ApprovalStatus::Cancelled => resolution.vote.is_none() || resolution.at < record.expires_at,
-        ApprovalStatus::Pending => false,
-    }
 }

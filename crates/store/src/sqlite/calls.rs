@@ -11,9 +11,7 @@ use relynt_gateway::ports::{
     Answer, Calls, ClosedOutcome, Closing, Execution, NewReceipt, OpenExecution, Plan, Recorded,
     Seen, StoreError, StoredCall, StoredCallState,
 };
-use relynt_json::write_canonical_str;
 use rusqlite::params;
-use zeroize::Zeroizing;
 
 use super::SqliteStore;
 use super::decision::{Decision, Outcome, Prepared, SealedCall};
@@ -23,6 +21,7 @@ use super::write;
 use crate::keys::{CallIdentity, CallKey};
 use crate::rows::{self, all, first};
 use crate::sql;
+use crate::texts::request_text;
 
 #[async_trait]
 impl Calls for SqliteStore {
@@ -248,34 +247,4 @@ impl SqliteStore {
             state,
         })
     }
-}
-
-/// The canonical body and the facts in one text: the body's length in front.
-fn request_text(call: &ToolCall) -> Zeroizing<Vec<u8>> {
-    let mut body = Zeroizing::new(Vec::with_capacity(256 + call.payload_canonical.len()));
-    body.extend_from_slice(&[0; 4]);
-    body.extend_from_slice(b"{\"action\":");
-    write_canonical_str(call.action.as_str(), &mut body);
-    body.extend_from_slice(b",\"instance_id\":");
-    write_canonical_str(call.instance_id.as_str(), &mut body);
-    body.extend_from_slice(b",\"payload\":");
-    body.extend_from_slice(call.payload_canonical.as_bytes());
-    body.extend_from_slice(b",\"resource\":");
-    write_canonical_str(call.resource.as_str(), &mut body);
-    body.push(b'}');
-    // A body has at most 256 KiB.
-    let len = u32::try_from(body.len() - 4).unwrap_or(u32::MAX);
-    if let Some(head) = body.first_chunk_mut::<4>() {
-        *head = len.to_be_bytes();
-    }
-    body.extend_from_slice(call.facts.as_bytes());
-    body
-}
-
-/// Takes the two apart again.
-pub(super) fn split_request(text: &[u8]) -> Option<(&str, &str)> {
-    let (head, rest) = text.split_first_chunk::<4>()?;
-    let len = usize::try_from(u32::from_be_bytes(*head)).ok()?;
-    let (body, facts) = rest.split_at_checked(len)?;
-    Some((str::from_utf8(body).ok()?, str::from_utf8(facts).ok()?))
 }

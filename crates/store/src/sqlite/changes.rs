@@ -5,15 +5,16 @@ use relynt_domain::{
     Timestamp, Token,
 };
 use relynt_gateway::ports::{AdminEntry, Change, NewReceipt, PolicyRow, Seen};
-use relynt_json::{Object, Value};
 use relynt_ledger::Sha256;
 use rusqlite::params;
 
 use super::failure::{Failure, refused};
 use super::tx::Tx;
 use super::write::{self, exactly_one};
-use crate::rows::{self, all, execute, write_scopes, write_strings};
+use crate::connector::definition_text;
+use crate::rows::{self, all, execute};
 use crate::sql;
+use crate::texts::{write_scopes, write_strings};
 
 /// A change on its way into the store.
 pub(super) struct Pending {
@@ -320,23 +321,4 @@ pub(super) fn insert_policy(
         ],
     )?;
     Ok(())
-}
-
-/// A connector without its name, which has a column, and its headers, which are sealed.
-fn definition_text(record: &ConnectorRecord) -> String {
-    let definition = &record.definition;
-    let object: Object = [
-        ("action", Value::from(definition.action.as_str())),
-        ("base_url", definition.base_url.as_str().into()),
-        ("position", definition.position.into()),
-        (
-            "resource_pattern",
-            definition.resource_pattern.as_str().into(),
-        ),
-        ("routes", definition.routes.clone()),
-        ("timeout_ms", definition.timeout_ms.into()),
-    ]
-    .into_iter()
-    .collect();
-    Value::Object(object).to_canonical()
 }

@@ -10,7 +10,8 @@ use rusqlite::params;
 
 use super::failure::{Failure, refused};
 use super::tx::Tx;
-use crate::rows::{execute, id as read_id, maybe_id, write_votes};
+use crate::rows::{execute, id as read_id, maybe_id};
+use crate::texts::write_votes;
 use crate::{draft, sql};
 
 /// The organization's change number, as this transaction sees it.

@@ -18,9 +18,9 @@ use super::checkpoint::Checkpointer;
 use super::failure::{Failure, is_sync_failure, refused};
 use super::indexer::{Indexer, When};
 use super::queue::{Bringers, NotTaken, Queue, Waited};
-use super::stats::{MAX_GROUP, Stats};
 use super::tx::Tx;
 use crate::sql;
+use crate::stats::{MAX_GROUP, Stats};
 
 /// How long a group may gather work before it commits.
 const MAX_WORK: Duration = Duration::from_millis(2);

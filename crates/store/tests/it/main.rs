@@ -11,6 +11,7 @@ mod contract;
 mod files;
 mod groups;
 mod opening;
+mod postgres;
 mod receipts;
 mod secrets;
 mod support;

@@ -10,7 +10,7 @@ use relynt_gateway::NotReady;
 use relynt_server::{
     Config, Installation, InstallationError, MasterKey, MasterKeyError, MasterKeySource,
 };
-use relynt_store::OpenError;
+use relynt_store::{OpenError, PostgresError, SchemaError};
 
 use super::finding::Finding;
 use crate::failure::Failure;
@@ -31,14 +31,16 @@ pub(super) fn check(place: &Place, outside: &Outside) -> Result<Vec<Finding>, Fa
     let folder = local::store_folder(&config);
     let mut findings = vec![
         configuration(Ok(())),
-        permissions(&modes(&folder, &config)),
+        permissions(&modes(folder.as_deref(), &config)),
         keys(config.master_key.load()),
-        clock(now(), newest(&folder)),
+        clock(now(), folder.as_deref().and_then(newest)),
         addresses(&config.connector_allow),
     ];
-    if !folder.join(DATABASE).exists() {
+    if let Some(folder) = &folder
+        && !folder.join(DATABASE).exists()
+    {
         // Opening would make one.
-        findings.push(no_store(&folder));
+        findings.push(no_store(folder));
         return Ok(findings);
     }
     if config.master_key.load().is_ok() {
@@ -78,10 +80,14 @@ enum Kind {
     File,
 }
 
-fn modes(folder: &Path, config: &Config) -> Vec<Mode> {
+fn modes(folder: Option<&Path>, config: &Config) -> Vec<Mode> {
     use std::os::unix::fs::PermissionsExt;
-    let mut paths = vec![(folder.to_owned(), Kind::Folder)];
-    paths.extend([DATABASE, "relynt.db-wal", "lock"].map(|name| (folder.join(name), Kind::File)));
+    let mut paths = Vec::new();
+    if let Some(folder) = folder {
+        paths.push((folder.to_owned(), Kind::Folder));
+        let files = [DATABASE, "relynt.db-wal", "lock"];
+        paths.extend(files.map(|name| (folder.join(name), Kind::File)));
+    }
     if let MasterKeySource::File(path) = &config.master_key {
         paths.push((path.clone(), Kind::File));
     }
@@ -213,10 +219,18 @@ fn store(opened: &Result<Installation, InstallationError>) -> Finding {
                 "check the running gateway with `relynt doctor --url URL`",
             );
         }
-        InstallationError::Store(OpenError::WrongKey { .. }) => {
+        InstallationError::Store(OpenError::WrongKey { .. })
+        | InstallationError::Database(PostgresError::WrongKey) => {
             "put the key back that the store was made with"
         }
-        InstallationError::Store(OpenError::Newer { .. }) => "use the newer program",
+        InstallationError::Store(OpenError::Newer { .. })
+        | InstallationError::Database(PostgresError::Schema(SchemaError::Newer { .. })) => {
+            "use the newer program"
+        }
+        InstallationError::Database(PostgresError::Schema(_)) => {
+            "run `relynt migrate` as the owner of the database"
+        }
+        InstallationError::Database(_) => "look at the database, its address and its logins",
         _ => "look at the disk and at the folder's permissions, or restore a backup",
     };
     Finding::fail("store", local::cannot_open(error).text, advice)
