@@ -33,13 +33,14 @@ const IDLE_FOR: Duration = Duration::from_secs(1);
 const IDLE_A_TARGET: usize = 64;
 const IDLE_IN_ALL: usize = 1024;
 
-type Io = TokioIo<Gated<Box<dyn Stream>>>;
+/// HTTP on a gated stream, as a future that does its part of every conversation.
+type Speaking = Pin<Box<Connection<TokioIo<Gated<Box<dyn Stream>>>, Full<Bytes>>>>;
 
 /// A connection to a checked address.
 pub(crate) struct Line {
     sender: SendRequest<Full<Bytes>>,
     /// None once it has ended.
-    connection: Option<Pin<Box<Connection<Io, Full<Bytes>>>>>,
+    connection: Option<Speaking>,
     pub(crate) gate: Gate,
     pub(crate) peer: SocketAddr,
 }

@@ -53,7 +53,7 @@ impl Default for Limits {
             max_headers: 64,
             max_head: 64 * 1024,
             max_streams: 128,
-            max_decisions: 256,
+            max_decisions: 512,
             drain: Duration::from_secs(35),
         }
     }

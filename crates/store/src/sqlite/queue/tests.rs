@@ -3,7 +3,7 @@ use std::thread;
 
 use super::*;
 
-const LONG: Duration = Duration::from_secs(3600);
+const LONG: Duration = Duration::from_hours(1);
 
 fn queue(limit: usize, bringers: &Arc<Bringers>) -> Arc<Queue<u32>> {
     Queue::new(limit, Arc::clone(bringers))
