@@ -1,7 +1,7 @@
 //! The keys that are unwrapped at the moment.
 
 use std::collections::HashMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use relynt_domain::{AgentId, ExecutionId, IdempotencyKey, OrganizationId, ReceiptId};
 use relynt_gateway::ports::Entropy;
@@ -13,6 +13,8 @@ use crate::seal::{Key, Place, RecordKey, SealError};
 pub(crate) struct Keyring {
     master: Key,
     known: RwLock<HashMap<OrganizationId, Arc<Key>>>,
+    /// Of calls whose execution runs: what comes back is sealed under them in a moment.
+    running: Mutex<HashMap<(OrganizationId, ExecutionId), Arc<CallKey>>>,
 }
 
 impl Keyring {
@@ -20,6 +22,7 @@ impl Keyring {
         Self {
             master,
             known: RwLock::new(HashMap::new()),
+            running: Mutex::default(),
         }
     }
 
@@ -51,6 +54,31 @@ impl Keyring {
             .unwrap_or_else(PoisonError::into_inner)
             .insert(organization, Arc::clone(&key));
         Ok(key)
+    }
+
+    /// Remembers the key of a call until its execution is over.
+    pub(crate) fn keep(
+        &self,
+        organization: OrganizationId,
+        execution: ExecutionId,
+        key: Arc<CallKey>,
+    ) {
+        self.running
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert((organization, execution), key);
+    }
+
+    /// The key of the call that an execution belongs to, if it was remembered; forgotten here.
+    pub(crate) fn take(
+        &self,
+        organization: OrganizationId,
+        execution: ExecutionId,
+    ) -> Option<Arc<CallKey>> {
+        self.running
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&(organization, execution))
     }
 
     /// A new key for a new organization, wrapped.

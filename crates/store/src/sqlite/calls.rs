@@ -8,7 +8,7 @@ use relynt_domain::{
     ToolCall,
 };
 use relynt_gateway::ports::{
-    Answer, Calls, ClosedOutcome, Closing, Execution, NewReceipt, OpenExecution, Plan, Recorded,
+    Answer, Calls, ClosedOutcome, Closing, Decided, Execution, NewReceipt, OpenExecution, Plan, Recorded,
     Seen, StoreError, StoredCall, StoredCallState,
 };
 use rusqlite::params;
@@ -44,6 +44,7 @@ impl Calls for SqliteStore {
         };
         let plan = Arc::new(plan);
         let entropy = Arc::clone(&self.entropy);
+        let key = Arc::clone(&sealed.key);
         let work = Decision {
             seen,
             call,
@@ -55,10 +56,10 @@ impl Calls for SqliteStore {
         };
         match self.writer.submit(move |tx| work.record(tx)).await? {
             Outcome::Ready => match Arc::unwrap_or_clone(plan) {
-                Plan::Ready(decided) => Ok(Recorded::New(decided)),
+                Plan::Ready(decided) => Ok(self.new_decision(seen, decided, key)),
                 Plan::InTransaction(_) => Err(StoreError::Closed),
             },
-            Outcome::New(decided) => Ok(Recorded::New(decided)),
+            Outcome::New(decided) => Ok(self.new_decision(seen, decided, key)),
             Outcome::Known(raw) => Ok(Recorded::Known(
                 self.open_call(seen.organization, raw).await?,
             )),
@@ -148,17 +149,28 @@ impl Calls for SqliteStore {
 }
 
 impl SqliteStore {
+    /// A decision that is durable; if it is carried out now, its key will be needed again at once.
+    fn new_decision(&self, seen: Seen, decided: Box<Decided>, key: Arc<CallKey>) -> Recorded {
+        if let Decided::Execute(new) = &*decided {
+            self.keys.keep(seen.organization, new.id, key);
+        }
+        Recorded::New(decided)
+    }
+
     /// Seals request and facts under a new key of the call.
     async fn seal_call(&self, call: &ToolCall) -> Result<SealedCall, StoreError> {
         let organization_key = self.organization_key(call.organization).await?;
         let identity = CallIdentity::new(call.organization, call.agent, &call.key);
         let (key, wrapped) = CallKey::random(&organization_key, &*self.entropy, identity)?;
         let body = key.seal_body(&*self.entropy, &request_text(call))?;
+        let key = Arc::new(key);
         Ok(SealedCall { key, wrapped, body })
     }
 
     /// Seals what an outcome leaves, under the key that its call was sealed with.
     async fn seal_outcome(&self, closing: &Closing) -> Result<SealedOutcome, StoreError> {
+        let (organization, execution) = (closing.organization, closing.execution.id);
+        let kept = self.keys.take(organization, execution);
         let body = closing
             .answer
             .as_ref()
@@ -167,17 +179,14 @@ impl SqliteStore {
         if body.is_none() && response.is_none() {
             return Ok(SealedOutcome::default());
         }
-        let (organization, execution) = (closing.organization, closing.execution.id);
-        let row = self
-            .points
-            .read(move |reader| {
-                SealedRow::of_execution(reader.connection(), organization, execution)
-            })
-            .await?
-            .ok_or_else(|| StoreError::Database("there is no such execution".to_owned()))?;
-        // Erased while it ran: what came back is not kept either.
-        let Some(key) = self.call_key(organization, &row).await? else {
-            return Ok(SealedOutcome::default());
+        let key = match kept {
+            // Were it erased meanwhile, the row would not take what is sealed under it.
+            Some(key) => key,
+            None => match self.stored_key(organization, execution).await? {
+                Some(key) => Arc::new(key),
+                // Erased while it ran: what came back is not kept either.
+                None => return Ok(SealedOutcome::default()),
+            },
         };
         let entropy = &*self.entropy;
         Ok(SealedOutcome {
@@ -188,6 +197,22 @@ impl SqliteStore {
                 .map(|text| key.seal_response(entropy, execution, text.as_bytes()))
                 .transpose()?,
         })
+    }
+
+    /// The key of the call that an execution belongs to, unless it was erased.
+    async fn stored_key(
+        &self,
+        organization: OrganizationId,
+        execution: ExecutionId,
+    ) -> Result<Option<CallKey>, StoreError> {
+        let row = self
+            .points
+            .read(move |reader| {
+                SealedRow::of_execution(reader.connection(), organization, execution)
+            })
+            .await?
+            .ok_or_else(|| StoreError::Database("there is no such execution".to_owned()))?;
+        self.call_key(organization, &row).await
     }
 
     /// The key of a call, unless it was erased.

@@ -17,7 +17,7 @@ use crate::sql;
 
 /// A call's sealed request.
 pub(super) struct SealedCall {
-    pub(super) key: CallKey,
+    pub(super) key: Arc<CallKey>,
     pub(super) wrapped: Vec<u8>,
     pub(super) body: Vec<u8>,
 }
