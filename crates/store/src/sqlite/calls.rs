@@ -8,8 +8,8 @@ use relynt_domain::{
     ToolCall,
 };
 use relynt_gateway::ports::{
-    Answer, Calls, ClosedOutcome, Closing, Decided, Execution, NewReceipt, OpenExecution, Plan, Recorded,
-    Seen, StoreError, StoredCall, StoredCallState,
+    Answer, Calls, ClosedOutcome, Closing, Decided, Execution, NewReceipt, OpenExecution, Plan,
+    Recorded, Seen, StoreError, StoredCall, StoredCallState,
 };
 use rusqlite::params;
 
