@@ -68,7 +68,7 @@ $(TOOLS)/bin/cargo-nextest:
 
 # Instructions are counted under valgrind, of the hot path as it is released (profile `counted`).
 valgrind:
-	@command -v valgrind >/dev/null || { echo "installing valgrind"; apt-get -qq update; apt-get -qq install --yes valgrind; }
+	@command -v valgrind >/dev/null || { echo "installing valgrind"; $(if $(filter-out 0,$(shell id -u)),sudo) apt-get -qq update; $(if $(filter-out 0,$(shell id -u)),sudo) apt-get -qq install --yes valgrind; }
 
 hot-path:
 	cargo build --locked --profile counted -p relynt-bench --bin hot-path
@@ -76,6 +76,7 @@ hot-path:
 # The store is tested on the version that Debian has and on the latest, which comes as a Python package.
 POSTGRES_15 := /usr/lib/postgresql/15/bin/initdb
 $(POSTGRES_15):
+	$(if $(filter-out 0,$(shell id -u)),sudo) apt-get -qq update
 	$(if $(filter-out 0,$(shell id -u)),sudo) apt-get install --yes --no-install-recommends postgresql-15
 
 $(VENV)/.postgres: requirements/postgres.txt | $(BIN)/python
